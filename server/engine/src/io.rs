@@ -1,0 +1,65 @@
+//! What goes into the engine and what comes out of it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use baton_protocol::HostMessage;
+
+/// How an engine is set up. Nothing here changes while it runs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Addresses under which participants reach the socket; each becomes an ICE host candidate.
+    pub announced: Vec<SocketAddr>,
+    /// ICE-lite (RFC 8445 section 2.5): right for a host with an address of its own, wrong behind a NAT.
+    pub ice_lite: bool,
+}
+
+/// One UDP payload as it came from the network. The bytes are scratch space: they may be overwritten.
+#[derive(Debug)]
+pub struct Datagram<'a> {
+    /// Where it came from.
+    pub remote: SocketAddr,
+    /// The local address it was sent to.
+    pub local: SocketAddr,
+    /// UDP payload.
+    pub bytes: &'a mut [u8],
+}
+
+/// Did a datagram belong to this engine?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routed {
+    /// Yes: it was used, or dropped and counted.
+    Here,
+    /// No leg of this engine knows the sender; another worker's may.
+    Elsewhere,
+}
+
+/// One send call: `size` bytes of the buffer given to `poll_transmit`, cut into datagrams of `segment_size` bytes
+/// (the last may be shorter), all for one destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Where to.
+    pub destination: SocketAddr,
+    /// Local address to send from, where it matters.
+    pub source: Option<IpAddr>,
+    /// Bytes to send, from the start of the buffer.
+    pub size: usize,
+    /// Size of each datagram but the last. `None`: all bytes are one datagram.
+    pub segment_size: Option<usize>,
+}
+
+/// What the engine tells the process around it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// For signaling.
+    Message(HostMessage),
+    /// STUN requests for this user fragment belong here from now on.
+    Reachable {
+        /// The local ICE user fragment.
+        ufrag: String,
+    },
+    /// And no more.
+    Unreachable {
+        /// The local ICE user fragment.
+        ufrag: String,
+    },
+}

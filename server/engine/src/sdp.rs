@@ -1,0 +1,1 @@
+//! Session descriptions: a bounded reader for offers and a writer for answers.

@@ -1,0 +1,265 @@
+//! Signaling and host: the same words whether both live in one process or talk over a WebSocket on `/host`.
+//!
+//! Commands carry wanted state, not steps: [`Negotiate`] says all tracks of a leg, and repeating it is harmless.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Epoch, Grants, HostId, HostKind, LegId, MediaKind, ParticipantId, RoomId, TrackId, TrackInfo,
+};
+
+/// From signaling to a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum HostCommand {
+    /// The host was accepted and is known by this number.
+    Accepted {
+        /// Its number from now on.
+        host: HostId,
+    },
+    /// Open or change a leg; answered by [`HostMessage::Answer`] or [`HostMessage::Refused`].
+    Negotiate(Negotiate),
+    /// Restart ICE of a leg without a new offer (RFC 9725 section 4.3.3); answered by [`HostMessage::IceRestarted`] or a refusal.
+    RestartIce {
+        /// Room of the leg.
+        room: RoomId,
+        /// Whose leg.
+        participant: ParticipantId,
+        /// Which leg.
+        leg: LegId,
+        /// Comes back in the reply.
+        request: u32,
+        /// The participant's new credentials.
+        ice: IceParameters,
+    },
+    /// One more ICE candidate of the participant.
+    Candidate {
+        /// Room of the leg.
+        room: RoomId,
+        /// Whose leg.
+        participant: ParticipantId,
+        /// Which leg.
+        leg: LegId,
+        /// As in [`crate::PeerMessage::Candidate`].
+        candidate: String,
+    },
+    /// Mute or unmute a track at once, whatever its publisher still sends.
+    SetMuted {
+        /// Room of the track.
+        room: RoomId,
+        /// Which track.
+        track: TrackId,
+        /// Forward nothing while true.
+        muted: bool,
+    },
+    /// Close one leg of a participant, or all.
+    Close {
+        /// Room of the leg.
+        room: RoomId,
+        /// Whose.
+        participant: ParticipantId,
+        /// Absent: all legs; the participant is gone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        leg: Option<LegId>,
+    },
+    /// Forget a room.
+    CloseRoom {
+        /// Which.
+        room: RoomId,
+    },
+    /// A type this version does not know: ignored.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Everything a host needs to serve a leg.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Negotiate {
+    /// Room of the leg.
+    pub room: RoomId,
+    /// The host's term in this room; a host refuses an older one than it has seen.
+    pub epoch: Epoch,
+    /// Whose leg.
+    pub participant: ParticipantId,
+    /// Which leg; a new number opens a new connection beside the old.
+    pub leg: LegId,
+    /// Comes back in the reply.
+    pub request: u32,
+    /// What the participant may do.
+    pub grants: Grants,
+    /// The participant's offer.
+    pub sdp: String,
+    /// What the leg publishes.
+    pub tracks: Tracks,
+    /// Who chooses what the leg's slots show.
+    pub view: ViewMode,
+}
+
+/// How the published tracks of an offer are known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tracks {
+    /// The participant said which m-line is what.
+    Declared(Vec<TrackInfo>),
+    /// A peer that only speaks SDP (WHIP): the host names every m-line that sends, in order, with these numbers. First video is the
+    /// camera, second the screen; first audio is the microphone, second the screen's sound.
+    Derived(Vec<TrackId>),
+}
+
+/// Who chooses what a leg's slots show.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "snake_case")]
+pub enum ViewMode {
+    /// The participant, over the data channel.
+    #[default]
+    Wanted,
+    /// The host: loudest audio, active speakers and screens (WHEP).
+    Auto,
+    /// The host: everything of one participant (WHEP `?participant=`).
+    Participant {
+        /// Whom.
+        participant: ParticipantId,
+    },
+    /// The host: one track (WHEP `?track=`).
+    Track {
+        /// Which.
+        track: TrackId,
+    },
+}
+
+/// ICE credentials (RFC 8839 section 5.4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IceParameters {
+    /// `a=ice-ufrag`.
+    pub ufrag: String,
+    /// `a=ice-pwd`.
+    pub pwd: String,
+}
+
+/// From a host to signaling.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum HostMessage {
+    /// First message of a link: who it is and what it serves already.
+    Hello(HostHello),
+    /// Reply to [`Negotiate`].
+    Answer(Answer),
+    /// Reply to [`HostCommand::RestartIce`].
+    IceRestarted {
+        /// Room of the leg.
+        room: RoomId,
+        /// Whose leg.
+        participant: ParticipantId,
+        /// Which leg.
+        leg: LegId,
+        /// As in the command.
+        request: u32,
+        /// The host's new credentials.
+        ice: IceParameters,
+        /// The host's candidates, as values of `a=candidate`.
+        candidates: Vec<String>,
+    },
+    /// An offer or a restart was refused; an older state of the leg stays as it was.
+    Refused(Refusal),
+    /// A leg changed.
+    Leg {
+        /// Room of the leg.
+        room: RoomId,
+        /// Whose leg.
+        participant: ParticipantId,
+        /// Which leg.
+        leg: LegId,
+        /// What it is now.
+        state: LegState,
+    },
+    /// A type this version does not know: ignored.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Who a host is, and what it serves: enough for a restarted signaling service to know its rooms again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostHello {
+    /// Highest protocol version the host speaks.
+    pub protocol: u16,
+    /// What people call it.
+    pub name: String,
+    /// Whose computer.
+    pub kind: HostKind,
+    /// Number it had before, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<HostId>,
+    /// Rooms with living legs.
+    #[serde(default)]
+    pub rooms: Vec<RosterRoom>,
+}
+
+/// One room as a host serves it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RosterRoom {
+    /// Which.
+    pub room: RoomId,
+    /// Highest epoch seen.
+    pub epoch: Epoch,
+    /// Living legs.
+    pub legs: Vec<RosterLeg>,
+}
+
+/// One leg as a host serves it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RosterLeg {
+    /// Whose.
+    pub participant: ParticipantId,
+    /// Which.
+    pub leg: LegId,
+    /// What it publishes.
+    pub tracks: Vec<TrackInfo>,
+}
+
+/// A host's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Room of the leg.
+    pub room: RoomId,
+    /// The term it was given in.
+    pub epoch: Epoch,
+    /// Whose leg.
+    pub participant: ParticipantId,
+    /// Which leg.
+    pub leg: LegId,
+    /// As in the command.
+    pub request: u32,
+    /// Session description.
+    pub sdp: String,
+    /// What the leg publishes, as the host understood it.
+    pub tracks: Vec<TrackInfo>,
+    /// Receive slots by kind, in m-line order: (kind, mid).
+    pub slots: Vec<(MediaKind, String)>,
+}
+
+/// Why a host refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Room of the leg.
+    pub room: RoomId,
+    /// Whose leg.
+    pub participant: ParticipantId,
+    /// Which leg.
+    pub leg: LegId,
+    /// As in the command.
+    pub request: u32,
+    /// For people: what was wrong in the offer, and where.
+    pub message: String,
+}
+
+/// What became of a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LegState {
+    /// ICE and DTLS are up: media may flow.
+    Connected,
+    /// Nothing authenticated was heard for a while; may come back.
+    Silent,
+    /// Over.
+    Closed,
+}

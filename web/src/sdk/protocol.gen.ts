@@ -1,0 +1,453 @@
+// Made from signaling/protocol by `make bindings`. Do not edit.
+
+export const PROTOCOL_VERSION = 1;
+export const CONTROL_CHANNEL = 0;
+export const PULSE_CHANNEL = 1;
+
+export type RoomId = string;
+
+export type ParticipantId = number;
+
+export type TrackId = number;
+
+export type LegId = number;
+
+export type HostId = number;
+
+export type Epoch = number;
+
+export type HostKind = "central" | "participant";
+
+export type HostTerm = { 
+/**
+ * Number of the term.
+ */
+epoch: Epoch, 
+/**
+ * The process that forwards.
+ */
+host: HostId, 
+/**
+ * Whose computer it is.
+ */
+kind: HostKind, 
+/**
+ * What people call it.
+ */
+name: string, };
+
+export type Grants = { 
+/**
+ * Sources that may be published.
+ */
+publish: Array<Source>, 
+/**
+ * May receive what others publish.
+ */
+subscribe: boolean, 
+/**
+ * May write chat messages.
+ */
+chat: boolean, 
+/**
+ * May mute and remove others.
+ */
+moderate: boolean, 
+/**
+ * May be asked to carry the call on the own computer.
+ */
+host: boolean, 
+/**
+ * Is not shown to others (recorders, monitors). A hidden participant cannot publish.
+ */
+hidden: boolean, };
+
+export type MediaKind = "audio" | "video";
+
+export type Source = "microphone" | "camera" | "screen" | "screen_audio";
+
+export type LayerInfo = { 
+/**
+ * RTP stream id (RFC 8852), at most 16 letters and digits. Absent where the track has a single encoding.
+ */
+rid?: string, 
+/**
+ * Width in pixels.
+ */
+width: number, 
+/**
+ * Height in pixels.
+ */
+height: number, 
+/**
+ * Highest rate in bits per second; 0 where the publisher does not say.
+ */
+max_bitrate: number, };
+
+export type TrackOffer = { 
+/**
+ * `a=mid` of the m-line.
+ */
+mid: string, 
+/**
+ * Where it comes from.
+ */
+source: Source, 
+/**
+ * Encodings of a video track, smallest first. Empty for audio.
+ */
+layers: Array<LayerInfo>, 
+/**
+ * Muted from the start?
+ */
+muted: boolean, };
+
+export type TrackInfo = { 
+/**
+ * Its number in the room.
+ */
+id: TrackId, 
+/**
+ * `a=mid` of the publisher's m-line.
+ */
+mid: string, 
+/**
+ * Where it comes from.
+ */
+source: Source, 
+/**
+ * Encodings of a video track, smallest first. Empty for audio.
+ */
+layers: Array<LayerInfo>, 
+/**
+ * Nothing is sent while true.
+ */
+muted: boolean, };
+
+export type ParticipantInfo = { 
+/**
+ * Number in the room.
+ */
+id: ParticipantId, 
+/**
+ * Name to show.
+ */
+name: string, 
+/**
+ * Everything published now.
+ */
+tracks: Array<TrackInfo>, 
+/**
+ * False while the signaling socket is lost and may still be resumed.
+ */
+connected: boolean, };
+
+export type IceServer = { 
+/**
+ * `stun:` or `turn:` addresses.
+ */
+urls: Array<string>, 
+/**
+ * For TURN.
+ */
+username?: string, 
+/**
+ * For TURN.
+ */
+credential?: string, };
+
+export type Resume = { 
+/**
+ * From [`Joined::resume`]. Valid for 30 s after the socket was lost, also across a restart of signaling.
+ */
+token: string, };
+
+export type Join = { 
+/**
+ * Highest protocol version the participant speaks.
+ */
+protocol: number, 
+/**
+ * Which room.
+ */
+room: RoomId, 
+/**
+ * Name to show, 1 to 128 bytes. A name in the token wins.
+ */
+name: string, 
+/**
+ * JWT. May be absent only where the service is open (loopback without a secret).
+ */
+token?: string, 
+/**
+ * Come back as who one was.
+ */
+resume?: Resume, };
+
+export type PeerMessage = { "type": "join" } & Join | { "type": "offer", 
+/**
+ * Which leg; a number not seen before opens a new one.
+ */
+leg: LegId, 
+/**
+ * The term whose host shall answer.
+ */
+epoch: Epoch, 
+/**
+ * Session description, opaque to signaling.
+ */
+sdp: string, 
+/**
+ * All tracks of this leg. A track that was offered before and is missing is unpublished.
+ */
+tracks: Array<TrackOffer>, } | { "type": "candidate", 
+/**
+ * Which leg.
+ */
+leg: LegId, 
+/**
+ * Value of `candidate` in the browser's `RTCIceCandidate`.
+ */
+candidate: string, } | { "type": "close_leg", 
+/**
+ * Which leg.
+ */
+leg: LegId, } | { "type": "mute", 
+/**
+ * Which track.
+ */
+track: TrackId, 
+/**
+ * Nothing is sent while true.
+ */
+muted: boolean, } | { "type": "rename", 
+/**
+ * 1 to 128 bytes.
+ */
+name: string, } | { "type": "chat", 
+/**
+ * 1 to 4,096 bytes.
+ */
+text: string, 
+/**
+ * Only this participant gets it.
+ */
+to?: ParticipantId, } | { "type": "kick", 
+/**
+ * Who goes.
+ */
+participant: ParticipantId, } | { "type": "mute_other", 
+/**
+ * Which track.
+ */
+track: TrackId, } | { "type": "leave" } | { "type": "ping", 
+/**
+ * Comes back unchanged.
+ */
+nonce: number, } | { "type": "unknown" };
+
+export type Joined = { 
+/**
+ * Version spoken from here on.
+ */
+protocol: number, 
+/**
+ * Which room.
+ */
+room: RoomId, 
+/**
+ * Who one is.
+ */
+me: ParticipantId, 
+/**
+ * Did this continue an earlier connection? Then legs and tracks are still there.
+ */
+resumed: boolean, 
+/**
+ * Give this back in [`Resume::token`]. A newer one replaces it.
+ */
+resume: string, 
+/**
+ * What one may do.
+ */
+grants: Grants, 
+/**
+ * Who forwards.
+ */
+host: HostTerm, 
+/**
+ * Everybody who is visible, oneself included.
+ */
+participants: Array<ParticipantInfo>, 
+/**
+ * STUN and TURN servers to use.
+ */
+ice_servers: Array<IceServer>, };
+
+export type LeaveReason = "left" | "timed_out" | "kicked" | "replaced" | "room_closed" | "shutdown";
+
+export type ErrorCode = "malformed" | "version" | "unauthorized" | "forbidden" | "invalid" | "not_found" | "limit" | "too_fast" | "stale_epoch" | "no_host" | "offer_rejected" | "not_joined" | "internal";
+
+export type ServiceMessage = { "type": "joined" } & Joined | { "type": "participant", 
+/**
+ * The whole of it.
+ */
+participant: ParticipantInfo, } | { "type": "participant_left", 
+/**
+ * Who.
+ */
+participant: ParticipantId, 
+/**
+ * Why.
+ */
+reason: LeaveReason, } | { "type": "answer", 
+/**
+ * Which leg.
+ */
+leg: LegId, 
+/**
+ * The term whose host answered.
+ */
+epoch: Epoch, 
+/**
+ * Session description.
+ */
+sdp: string, 
+/**
+ * The leg's tracks with their numbers.
+ */
+tracks: Array<TrackInfo>, } | { "type": "leg_closed", 
+/**
+ * Which leg.
+ */
+leg: LegId, 
+/**
+ * For people.
+ */
+message: string, } | { "type": "host_changed", 
+/**
+ * The new term.
+ */
+host: HostTerm, } | { "type": "muted_by_moderator", 
+/**
+ * Which track.
+ */
+track: TrackId, 
+/**
+ * Who did it.
+ */
+by: ParticipantId, } | { "type": "chat", 
+/**
+ * Who.
+ */
+from: ParticipantId, 
+/**
+ * Name at that time.
+ */
+name: string, 
+/**
+ * What.
+ */
+text: string, 
+/**
+ * Set where only the receiver got it.
+ */
+to?: ParticipantId, 
+/**
+ * Milliseconds since 1970.
+ */
+at_ms: number, } | { "type": "removed", 
+/**
+ * Why.
+ */
+reason: LeaveReason, } | { "type": "error", 
+/**
+ * For programs.
+ */
+code: ErrorCode, 
+/**
+ * For people: what was wrong, and what to do.
+ */
+message: string, 
+/**
+ * The leg in question, if there is one.
+ */
+leg?: LegId, 
+/**
+ * The socket is closed next?
+ */
+fatal: boolean, } | { "type": "pong", 
+/**
+ * As sent.
+ */
+nonce: number, } | { "type": "unknown" };
+
+export type SlotView = { 
+/**
+ * `a=mid` of the slot.
+ */
+slot: string, 
+/**
+ * Which track.
+ */
+track: TrackId, 
+/**
+ * Width on the screen, in device pixels.
+ */
+width: number, 
+/**
+ * Height on the screen, in device pixels.
+ */
+height: number, 
+/**
+ * Highest useful frame rate; 0 means no limit.
+ */
+fps: number, 
+/**
+ * 0 is least important. Screens and the active speaker go first whatever this says.
+ */
+priority: number, };
+
+export type PathToHost = { "type": "view", 
+/**
+ * At most one entry per slot.
+ */
+slots: Array<SlotView>, } | { "type": "unknown" };
+
+export type PauseReason = "muted" | "gone" | "waiting" | "bandwidth" | "codec";
+
+export type SlotShown = { 
+/**
+ * `a=mid` of the slot.
+ */
+slot: string, 
+/**
+ * Which track.
+ */
+track: TrackId, 
+/**
+ * Whose.
+ */
+participant: ParticipantId, 
+/**
+ * Which encoding; absent for a track with a single one.
+ */
+rid?: string, 
+/**
+ * Why nothing is sent, if so.
+ */
+paused?: PauseReason, };
+
+export type PathFromHost = { "type": "slots", 
+/**
+ * One entry per slot that shows something or wants to.
+ */
+slots: Array<SlotShown>, } | { "type": "speakers", 
+/**
+ * Loudest first, at most as many as there are audio slots.
+ */
+speakers: Array<ParticipantId>, } | { "type": "pulse", 
+/**
+ * Grows by one each time.
+ */
+count: number, } | { "type": "unknown" };
