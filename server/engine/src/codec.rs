@@ -8,16 +8,19 @@
 //! which alone suffices where the payload is end-to-end encrypted. [`peek_with_descriptor`] joins them.
 
 mod av1;
+mod bits;
 mod dependency_descriptor;
 mod h264;
 pub mod opus;
+mod picture_id_map;
 mod picture_ids;
 pub mod red;
 mod vp8;
 mod vp9;
 
 pub use dependency_descriptor::{DependencyReader, FrameDependency, Indication, Indications};
-pub use picture_ids::{MappedIds, PictureId, PictureIdMap, PictureIdWidth, PictureIds};
+pub use picture_id_map::{MappedIds, PictureIdMap};
+pub use picture_ids::{PictureId, PictureIdWidth, PictureIds};
 
 use baton_protocol::MediaKind;
 
@@ -99,9 +102,9 @@ pub struct Peek {
     /// The packet carries the middle of a frame and no layer of its own: it belongs where the packet before it went.
     /// Only AV1 without a dependency descriptor does that.
     pub continuation: bool,
-    /// Temporal layer, 0 is the base.
+    /// Temporal layer, 0 is the base; below 8.
     pub temporal: u8,
-    /// Spatial layer, 0 is the base.
+    /// Spatial layer, 0 is the base; below 8.
     pub spatial: u8,
     /// Nothing later depends on it, and the sender says so. False where unknown.
     pub discardable: bool,

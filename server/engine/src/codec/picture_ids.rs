@@ -1,4 +1,5 @@
 //! Numbers inside the payload that must stay continuous when a slot changes its source.
+//! Owns their shape and their place on the wire; [`PictureIdMap`](super::PictureIdMap) counts.
 
 /// How many bits a picture id has on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,6 +16,14 @@ impl PictureIdWidth {
         match self {
             Self::Bits7 => 0x7f,
             Self::Bits15 => 0x7fff,
+        }
+    }
+
+    /// Bytes on the wire.
+    pub(super) fn len(self) -> usize {
+        match self {
+            Self::Bits7 => 1,
+            Self::Bits15 => 2,
         }
     }
 }
@@ -52,38 +61,39 @@ pub enum PictureIds {
     },
 }
 
-/// What to write into a packet of a subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MappedIds {
-    /// Nothing: the packet has no such numbers.
-    Absent,
-    /// These, by [`patch`](super::patch).
-    Patch {
-        /// Picture id, 15 bits; [`patch`](super::patch) cuts it to the packet's width.
-        picture_id: u16,
-        /// TL0PICIDX.
-        tl0: u8,
-    },
-    /// The picture was skipped, or comes from before the switch to this source: do not forward it.
-    Stale,
+/// Reads a picture id: M, then 7 or 15 bits (RFC 7741 section 4.2, RFC 9628 section 4.2).
+pub(super) fn read(bytes: &[u8]) -> Option<PictureId> {
+    let (&first, rest) = bytes.split_first()?;
+    if first & 0x80 == 0 {
+        return Some(PictureId {
+            value: u16::from(first),
+            width: PictureIdWidth::Bits7,
+        });
+    }
+    Some(PictureId {
+        value: u16::from_be_bytes([first & 0x7f, *rest.first()?]),
+        width: PictureIdWidth::Bits15,
+    })
 }
 
-/// Keeps the picture ids of a slot continuous over changes of source and layer. One per subscription.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PictureIdMap {}
-
-impl PictureIdMap {
-    /// The numbers under which a packet is forwarded. `switched`: this packet starts a keyframe of another source or
-    /// layer than the packet before; its picture follows the last one sent.
-    pub fn map(&mut self, _ids: PictureIds, _switched: bool) -> MappedIds {
-        MappedIds::Absent
+/// Writes a picture id over the one at the head of `bytes`, as wide as that is. Gives what is behind.
+pub(super) fn write(bytes: &mut [u8], id: u16) -> &mut [u8] {
+    let [high, low] = (id & PictureIdWidth::Bits15.mask()).to_be_bytes();
+    match read(bytes).map(|old| old.width) {
+        Some(PictureIdWidth::Bits7) => {
+            let Some((field, rest)) = bytes.split_first_mut() else {
+                return &mut [];
+            };
+            *field = low & 0x7f;
+            rest
+        }
+        Some(PictureIdWidth::Bits15) => {
+            let Some((field, rest)) = bytes.split_first_chunk_mut() else {
+                return &mut [];
+            };
+            *field = [0x80 | high, low];
+            rest
+        }
+        None => &mut [],
     }
-
-    /// [`map`](Self::map) for a packet sent again: changes nothing.
-    pub fn look_up(&self, _ids: PictureIds) -> MappedIds {
-        MappedIds::Absent
-    }
-
-    /// This packet's picture is not forwarded, on purpose (a temporal layer above the target): those behind it move up.
-    pub fn skip(&mut self, _ids: PictureIds) {}
 }
