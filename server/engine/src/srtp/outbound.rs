@@ -64,11 +64,16 @@ impl Outbound {
         if packet.index >= INDEX_END {
             return None;
         }
-        let mut padding = [0; u8::MAX as usize];
-        let padding = &mut padding[..usize::from(packet.pad)];
-        if let Some(count) = padding.last_mut() {
-            *count = packet.pad;
-        }
+        let mut buffer;
+        let padding: &[u8] = match packet.pad {
+            0 => &[],
+            count => {
+                buffer = [0; u8::MAX as usize];
+                let padding = &mut buffer[..usize::from(count)];
+                padding[usize::from(count) - 1] = count;
+                padding
+            }
+        };
         let plain = Plain {
             header_len: packet.header_len,
             prefix_len: packet.prefix_len,
@@ -88,6 +93,11 @@ impl Outbound {
         self.rtcp.seal_rtcp(compound, self.next_rtcp_index)?;
         self.next_rtcp_index += 1;
         Some(compound.len())
+    }
+
+    #[cfg(test)]
+    pub(super) fn exhaust_rtcp(&mut self) {
+        self.next_rtcp_index = RTCP_INDEX_END - 1;
     }
 }
 
