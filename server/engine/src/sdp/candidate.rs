@@ -1,0 +1,230 @@
+//! ICE candidates as text (RFC 8839 section 5.1), and which of them are believed.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Transport protocol of a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CandidateProtocol {
+    /// UDP.
+    Udp,
+    /// TCP (RFC 6544).
+    Tcp,
+}
+
+/// How a candidate was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CandidateKind {
+    /// An address of the computer itself.
+    Host,
+    /// Seen by a STUN server.
+    ServerReflexive,
+    /// Seen by the other peer.
+    PeerReflexive,
+    /// Of a TURN server.
+    Relay,
+}
+
+impl CandidateKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::ServerReflexive => "srflx",
+            Self::PeerReflexive => "prflx",
+            Self::Relay => "relay",
+        }
+    }
+}
+
+/// Where a candidate points.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CandidateAddress {
+    /// An address.
+    Ip(IpAddr),
+    /// A host name (`….local` of mDNS, RFC 8828): never resolved here.
+    Name(String),
+}
+
+/// One candidate, without the extensions that follow its type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Equal for candidates of one kind, base and server.
+    pub foundation: String,
+    /// 1 is RTP; with rtcp-mux nothing else is used.
+    pub component: u16,
+    /// UDP or TCP.
+    pub protocol: CandidateProtocol,
+    /// RFC 8445 section 5.1.2.
+    pub priority: u32,
+    /// Where.
+    pub address: CandidateAddress,
+    /// Where.
+    pub port: u16,
+    /// How it was found.
+    pub kind: CandidateKind,
+}
+
+impl Candidate {
+    /// Reads an attribute's value, with or without `a=` and `candidate:` in front. `None` if it is not a candidate.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let text = text.strip_prefix("a=").unwrap_or(text);
+        let text = text.strip_prefix("candidate:").unwrap_or(text);
+        let mut words = text.split_ascii_whitespace();
+        let foundation = words.next().filter(|f| is_foundation(f))?;
+        let component = words
+            .next()?
+            .parse()
+            .ok()
+            .filter(|c| (1..=256).contains(c))?;
+        let protocol = match words.next()? {
+            p if p.eq_ignore_ascii_case("udp") => CandidateProtocol::Udp,
+            p if p.eq_ignore_ascii_case("tcp") => CandidateProtocol::Tcp,
+            _ => return None,
+        };
+        let priority = words.next()?.parse().ok()?;
+        let address = words.next()?;
+        let address = match address.parse() {
+            Ok(ip) => CandidateAddress::Ip(ip),
+            Err(_) if address.len() <= 253 => CandidateAddress::Name(address.to_owned()),
+            Err(_) => return None,
+        };
+        let port = words.next()?.parse().ok()?;
+        if words.next()? != "typ" {
+            return None;
+        }
+        let kind = match words.next()? {
+            "host" => CandidateKind::Host,
+            "srflx" => CandidateKind::ServerReflexive,
+            "prflx" => CandidateKind::PeerReflexive,
+            "relay" => CandidateKind::Relay,
+            _ => return None,
+        };
+        Some(Self {
+            foundation: foundation.to_owned(),
+            component,
+            protocol,
+            priority,
+            address,
+            port,
+            kind,
+        })
+    }
+
+    /// The address to check, if this is a UDP candidate of component 1 that `policy` allows.
+    #[must_use]
+    pub fn usable(&self, policy: CandidatePolicy) -> Option<SocketAddr> {
+        let CandidateAddress::Ip(ip) = self.address else {
+            return None;
+        };
+        (self.component == 1
+            && self.protocol == CandidateProtocol::Udp
+            && self.port != 0
+            && policy.allows(ip))
+        .then_some(SocketAddr::new(ip, self.port))
+    }
+}
+
+impl fmt::Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            foundation,
+            component,
+            priority,
+            port,
+            ..
+        } = self;
+        write!(f, "{foundation} {component} ")?;
+        f.write_str(match self.protocol {
+            CandidateProtocol::Udp => "udp",
+            CandidateProtocol::Tcp => "tcp",
+        })?;
+        write!(f, " {priority} ")?;
+        match &self.address {
+            CandidateAddress::Ip(ip) => write!(f, "{ip}")?,
+            CandidateAddress::Name(name) => f.write_str(name)?,
+        }
+        write!(f, " {port} typ {}", self.kind.as_str())?;
+        // A reflexive or relayed candidate must name a related address; the unspecified one gives nothing away.
+        if self.kind != CandidateKind::Host {
+            f.write_str(" raddr 0.0.0.0 rport 0")?;
+        }
+        Ok(())
+    }
+}
+
+fn is_foundation(text: &str) -> bool {
+    (1..=32).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/')
+}
+
+/// Which remote addresses a host is willing to send connectivity checks to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CandidatePolicy {
+    /// Allow 127.0.0.0/8 and ::1: for development and tests only.
+    pub is_loopback_allowed: bool,
+}
+
+impl CandidatePolicy {
+    /// Refuses what is no participant's address: loopback, link-local (cloud metadata services live there),
+    /// multicast, broadcast, unspecified, and the metadata addresses outside link-local.
+    #[must_use]
+    pub fn allows(self, ip: IpAddr) -> bool {
+        match ip.to_canonical() {
+            IpAddr::V4(v4) => self.allows_v4(v4),
+            IpAddr::V6(v6) => self.allows_v6(v6),
+        }
+    }
+
+    fn allows_v4(self, ip: Ipv4Addr) -> bool {
+        /// Metadata service of one large cloud, in its shared address space.
+        const METADATA: Ipv4Addr = Ipv4Addr::new(100, 100, 100, 200);
+        if ip.is_loopback() {
+            return self.is_loopback_allowed;
+        }
+        let is_this_network = ip.octets()[0] == 0;
+        !(is_this_network
+            || ip.is_link_local()
+            || ip.is_multicast()
+            || ip.is_broadcast()
+            || ip == METADATA)
+    }
+
+    fn allows_v6(self, ip: Ipv6Addr) -> bool {
+        /// IPv6 address of the metadata service of another.
+        const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+        if ip.is_loopback() {
+            return self.is_loopback_allowed;
+        }
+        !(ip.is_unspecified() || ip.is_multicast() || ip.is_unicast_link_local() || ip == METADATA)
+    }
+}
+
+/// Host candidates of component 1 for the announced addresses, IPv6 first (RFC 8421), priorities by RFC 8445 section 5.1.2.
+#[must_use]
+pub fn host_candidates(announced: &[SocketAddr]) -> Vec<Candidate> {
+    const HOST_PREFERENCE: u32 = 126;
+    const COMPONENT: u16 = 1;
+    let mut addresses = announced.to_vec();
+    addresses.sort_by_key(|address| address.is_ipv4());
+    (0_u16..)
+        .zip(addresses)
+        .map(|(index, address)| {
+            let local_preference = u32::from(u16::MAX - index);
+            Candidate {
+                foundation: (index + 1).to_string(),
+                component: COMPONENT,
+                protocol: CandidateProtocol::Udp,
+                priority: (HOST_PREFERENCE << 24)
+                    + (local_preference << 8)
+                    + (256 - u32::from(COMPONENT)),
+                address: CandidateAddress::Ip(address.ip()),
+                port: address.port(),
+                kind: CandidateKind::Host,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,606 @@
+//! One leg's connection: rtc's peer connection, kept on a short lead.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use baton_protocol::{CONTROL_CHANNEL, PULSE_CHANNEL};
+use bytes::BytesMut;
+use rtc::data_channel::{RTCDataChannelId, RTCDataChannelInit};
+use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
+use rtc::ice::mdns::MulticastDnsMode;
+use rtc::peer_connection::configuration::RTCConfigurationBuilder;
+use rtc::peer_connection::configuration::setting_engine::SettingEngineBuilder;
+use rtc::peer_connection::event::{RTCDataChannelEvent, RTCPeerConnectionEvent};
+use rtc::peer_connection::message::RTCMessage;
+use rtc::peer_connection::state::RTCIceConnectionState;
+use rtc::peer_connection::transport::{RTCDtlsRole, RTCIceCandidateInit};
+use rtc::peer_connection::{RTCPeerConnection, RTCPeerConnectionBuilder};
+use rtc::sansio::Protocol;
+use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
+
+use super::addresses::Addresses;
+use super::certificate::Certificate;
+use super::event::{Counters, Failure, Outgoing, SendError, TransportError, TransportEvent};
+use super::hello::{HelloFilter, Passed};
+use super::keys::{KeyTap, SrtpProfile};
+use super::record::{self, Record};
+use super::stun::Binding;
+use super::synthetic;
+use crate::sdp::{Candidate, CandidatePolicy, LocalTransport, RemoteTransport, host_candidates};
+
+/// Largest sum of bytes that wait to be sent on one channel.
+const MAX_WAITING: usize = 256 * 1024;
+/// DTLS datagrams kept while ICE has not chosen a path yet.
+const MAX_EARLY: usize = 8;
+/// Events that may wait; beyond it rtc keeps the messages and SCTP slows the other side down.
+const MAX_EVENTS: usize = 256;
+/// Datagrams that may wait; a handshake flight or a burst of messages has far fewer.
+const MAX_OUTGOING: usize = 512;
+/// From the first path to the keys. RFC 6347 section 4.2.4.1 doubles its timer from 1 s: this is four attempts.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Browsers' consent checks come as rarely as every 6 s: rtc's default of 5 s would flap.
+const ICE_DISCONNECTED: Duration = Duration::from_secs(20);
+const ICE_FAILED: Duration = Duration::from_secs(10);
+const ICE_KEEPALIVE: Duration = Duration::from_secs(2);
+
+/// What a leg's connection is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct TransportConfig<'a> {
+    /// The process's certificate.
+    pub certificate: &'a Certificate,
+    /// ICE-lite (RFC 8445 section 2.5).
+    pub is_lite: bool,
+    /// Addresses under which the host is reached.
+    pub announced: &'a [SocketAddr],
+    /// Which remote candidates are checked (full ICE only: a lite agent checks none).
+    pub policy: CandidatePolicy,
+    /// SRTP profiles, best first; never empty.
+    pub profiles: &'a [SrtpProfile],
+}
+
+/// Both profiles, the cheap one first.
+pub const PROFILES: [SrtpProfile; 2] =
+    [SrtpProfile::AeadAes128Gcm, SrtpProfile::Aes128CmHmacSha1_80];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No keys yet. The deadline runs from the first path.
+    Handshaking {
+        deadline: Option<Instant>,
+    },
+    Connected,
+    Ended,
+}
+
+/// One leg's connection.
+pub struct Transport {
+    peer: RTCPeerConnection,
+    tap: Arc<KeyTap>,
+    profiles: Vec<SrtpProfile>,
+    policy: CandidatePolicy,
+    announced: Vec<SocketAddr>,
+    remote: RemoteTransport,
+    local: LocalTransport,
+    channels: [(u16, RTCDataChannelId); 2],
+    hello: HelloFilter,
+    addresses: Addresses,
+    early: Vec<(SocketAddr, SocketAddr, BytesMut)>,
+    state: State,
+    now: Instant,
+    is_dirty: bool,
+    events: VecDeque<TransportEvent>,
+    outgoing: VecDeque<Outgoing>,
+    counters: Counters,
+}
+
+impl Transport {
+    /// Answers an offer's transport parameters.
+    ///
+    /// # Errors
+    /// If rtc refuses them.
+    pub fn new(
+        config: &TransportConfig<'_>,
+        remote: &RemoteTransport,
+        now: Instant,
+    ) -> Result<(Self, LocalTransport), TransportError> {
+        let tap = KeyTap::new();
+        let mut peer = build(config, Arc::clone(&tap), now)?;
+        let control = RTCDataChannelInit {
+            negotiated: Some(CONTROL_CHANNEL),
+            ..Default::default()
+        };
+        let pulse = RTCDataChannelInit {
+            negotiated: Some(PULSE_CHANNEL),
+            ordered: false,
+            max_retransmits: Some(0),
+            ..Default::default()
+        };
+        let channels = [
+            (
+                CONTROL_CHANNEL,
+                peer.create_data_channel("control", Some(control))?.id(),
+            ),
+            (
+                PULSE_CHANNEL,
+                peer.create_data_channel("pulse", Some(pulse))?.id(),
+            ),
+        ];
+        for candidate in host_candidates(config.announced) {
+            peer.add_local_candidate(RTCIceCandidateInit {
+                candidate: format!("candidate:{candidate}"),
+                ..Default::default()
+            })?;
+        }
+        let local = synthetic::negotiate(&mut peer, remote, now)?;
+        let mut transport = Self {
+            peer,
+            tap,
+            profiles: config.profiles.to_vec(),
+            policy: config.policy,
+            announced: config.announced.to_vec(),
+            remote: remote.clone(),
+            local: local.clone(),
+            channels,
+            hello: HelloFilter::default(),
+            addresses: Addresses::default(),
+            early: Vec::new(),
+            state: State::Handshaking { deadline: None },
+            now,
+            is_dirty: true,
+            events: VecDeque::new(),
+            outgoing: VecDeque::new(),
+            counters: Counters::default(),
+        };
+        for candidate in &remote.candidates {
+            transport.add_remote_candidate(candidate);
+        }
+        Ok((transport, local))
+    }
+
+    /// Takes the transport parameters of a later offer: other credentials restart ICE (RFC 8445 section 9), the same
+    /// ones change nothing. DTLS, keys and channels live on either way.
+    ///
+    /// # Errors
+    /// If the certificate changed or rtc refuses the parameters.
+    pub fn restart(
+        &mut self,
+        remote: &RemoteTransport,
+        now: Instant,
+    ) -> Result<LocalTransport, TransportError> {
+        if remote.fingerprint != self.remote.fingerprint {
+            return Err(TransportError::CertificateChanged);
+        }
+        if remote.ufrag != self.remote.ufrag || remote.pwd != self.remote.pwd {
+            self.local = synthetic::negotiate(&mut self.peer, remote, now)?;
+            self.addresses.forget_path();
+            self.is_dirty = true;
+        }
+        self.remote = remote.clone();
+        for candidate in &remote.candidates {
+            self.add_remote_candidate(candidate);
+        }
+        Ok(self.local.clone())
+    }
+
+    /// Adds a trickled candidate; one that the policy refuses is ignored.
+    pub fn add_remote_candidate(&mut self, candidate: &Candidate) {
+        if candidate.usable(self.policy).is_none() {
+            return;
+        }
+        let candidate = RTCIceCandidateInit {
+            candidate: format!("candidate:{candidate}"),
+            ..Default::default()
+        };
+        if self.peer.add_remote_candidate(candidate).is_err() {
+            self.counters.refused += 1;
+        }
+        self.is_dirty = true;
+    }
+
+    /// Takes a STUN or DTLS datagram (RFC 7983: first byte 0 to 3 or 20 to 63); others are ignored.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        remote: SocketAddr,
+        bytes: &[u8],
+    ) {
+        self.now = self.now.max(now);
+        match bytes.first() {
+            _ if self.state == State::Ended => {}
+            Some(0..=3) => {
+                if let Some(Binding::Request {
+                    transaction,
+                    is_nomination,
+                }) = Binding::parse(bytes)
+                {
+                    self.addresses
+                        .note_request(remote, local, transaction, is_nomination);
+                }
+                self.feed(local, remote, BytesMut::from(bytes));
+            }
+            Some(20..=63) if !self.addresses.is_verified(remote) => self.counters.unverified += 1,
+            Some(20..=63) if self.addresses.path().is_none() => {
+                // rtc would drop it, and the participant would repeat it only after its timer.
+                self.keep_early(local, remote, bytes);
+            }
+            Some(20..=63) => self.handle_dtls(local, remote, bytes),
+            _ => {}
+        }
+    }
+
+    fn keep_early(&mut self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
+        if self.early.len() < MAX_EARLY {
+            self.early.push((local, remote, BytesMut::from(bytes)));
+        }
+    }
+
+    fn handle_dtls(&mut self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
+        let State::Handshaking { .. } = self.state else {
+            self.feed(local, remote, BytesMut::from(bytes));
+            return;
+        };
+        if let Some(Record::FatalAlert(description)) = record::parse(bytes) {
+            self.end(TransportEvent::Failed(Failure::Alert(description)));
+            return;
+        }
+        match self.hello.pass(bytes, &self.profiles) {
+            Passed::Untouched => self.feed(local, remote, BytesMut::from(bytes)),
+            Passed::Rewritten(bytes) => self.feed(local, remote, BytesMut::from(bytes.as_slice())),
+            Passed::Held => {}
+        }
+    }
+
+    fn feed(&mut self, local: SocketAddr, remote: SocketAddr, message: BytesMut) {
+        let transport = TransportContext {
+            local_addr: self.announced_for(local),
+            peer_addr: remote,
+            ecn: None,
+            transport_protocol: TransportProtocol::UDP,
+        };
+        let datagram = TaggedBytesMut {
+            now: self.now,
+            transport,
+            message,
+        };
+        if self.peer.handle_read(datagram).is_err() {
+            self.counters.refused += 1;
+        }
+        self.is_dirty = true;
+    }
+
+    /// rtc knows its local candidates only; a socket behind a 1:1 NAT or on the wildcard address has another name.
+    fn announced_for(&self, local: SocketAddr) -> SocketAddr {
+        if self.announced.contains(&local) {
+            return local;
+        }
+        let same_family = self
+            .announced
+            .iter()
+            .find(|a| a.is_ipv4() == local.is_ipv4());
+        same_family.copied().unwrap_or(local)
+    }
+
+    /// Lets time pass.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+        if self.state == State::Ended {
+            return;
+        }
+        if let State::Handshaking {
+            deadline: Some(deadline),
+        } = self.state
+            && deadline <= now
+        {
+            self.end(TransportEvent::Failed(Failure::HandshakeTimeout));
+            return;
+        }
+        if self.peer.poll_timeout().is_some_and(|due| due <= now) {
+            if self.peer.handle_timeout(now).is_err() {
+                self.counters.refused += 1;
+            }
+            self.is_dirty = true;
+        }
+    }
+
+    /// When `handle_timeout` is due. To be asked after the other two polls returned `None`.
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        let deadline = match self.state {
+            State::Handshaking { deadline } => deadline,
+            State::Connected => None,
+            State::Ended => return None,
+        };
+        self.peer.poll_timeout().into_iter().chain(deadline).min()
+    }
+
+    /// The next datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<Outgoing> {
+        self.drain();
+        self.outgoing.pop_front()
+    }
+
+    /// What happened next.
+    pub fn poll_event(&mut self) -> Option<TransportEvent> {
+        self.drain();
+        let event = self.events.pop_front();
+        // There is room again for messages that rtc kept back.
+        self.is_dirty |= event.is_some() && self.events.len() == MAX_EVENTS - 1;
+        event
+    }
+
+    /// Sends a text message (JSON) on a channel.
+    ///
+    /// # Errors
+    /// If it was not taken; nothing of it is kept then.
+    pub fn send(&mut self, channel: u16, text: &str, now: Instant) -> Result<(), SendError> {
+        self.now = self.now.max(now);
+        let &(_, id) = self
+            .channels
+            .iter()
+            .find(|(number, _)| *number == channel)
+            .ok_or(SendError::NotOpen)?;
+        if self.state == State::Ended {
+            return Err(SendError::NotOpen);
+        }
+        let mut channel = self.peer.data_channel(id).ok_or(SendError::NotOpen)?;
+        if channel.outstanding_bytes().saturating_add(text.len()) > MAX_WAITING {
+            return Err(SendError::Full);
+        }
+        channel.send_text(self.now, text).map_err(|error| {
+            if error == rtc::shared::error::Error::ErrOutboundPacketTooLarge {
+                SendError::TooLarge
+            } else {
+                SendError::NotOpen
+            }
+        })?;
+        self.is_dirty = true;
+        Ok(())
+    }
+
+    /// Ends the connection and tells the other side. What is left to send is still polled.
+    pub fn close(&mut self, now: Instant) {
+        if self.state == State::Ended {
+            return;
+        }
+        self.now = self.now.max(now);
+        self.drain();
+        // A failed close leaves nothing to do: the leg goes either way.
+        if self.peer.close().is_err() {
+            self.counters.refused += 1;
+        }
+        self.drain_writes();
+        self.end(TransportEvent::Closed);
+    }
+
+    /// Has this address proven that it knows the leg's ICE password?
+    #[must_use]
+    pub fn is_verified(&self, remote: SocketAddr) -> bool {
+        self.addresses.is_verified(remote)
+    }
+
+    /// The participant's address in use.
+    #[must_use]
+    pub fn path(&self) -> Option<SocketAddr> {
+        self.addresses.path()
+    }
+
+    /// The host's parameters as last answered.
+    #[must_use]
+    pub fn local(&self) -> &LocalTransport {
+        &self.local
+    }
+
+    /// What was dropped so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn end(&mut self, event: TransportEvent) {
+        self.state = State::Ended;
+        self.early.clear();
+        self.events.push_back(event);
+    }
+
+    fn drain(&mut self) {
+        while std::mem::take(&mut self.is_dirty) && self.state != State::Ended {
+            self.drain_events();
+            self.drain_writes();
+            self.take_keys();
+            self.feed_early();
+        }
+    }
+
+    fn drain_events(&mut self) {
+        while let Some(event) = self.peer.poll_event() {
+            if let RTCPeerConnectionEvent::OnIceConnectionStateChangeEvent(state) = event {
+                self.handle_ice_state(state);
+            } else if let RTCPeerConnectionEvent::OnDataChannel(event) = event {
+                self.handle_channel_event(&event);
+            }
+        }
+        while self.events.len() < MAX_EVENTS {
+            let Some(message) = self.peer.poll_read() else {
+                return;
+            };
+            if let RTCMessage::DataChannelMessage(id, message) = message.message
+                && let Some(channel) = self.channel(id)
+            {
+                self.events.push_back(TransportEvent::Message {
+                    channel,
+                    bytes: message.data,
+                });
+            }
+        }
+    }
+
+    fn channel(&self, id: RTCDataChannelId) -> Option<u16> {
+        self.channels
+            .iter()
+            .find(|(_, known)| *known == id)
+            .map(|&(number, _)| number)
+    }
+
+    fn handle_ice_state(&mut self, state: RTCIceConnectionState) {
+        if state == RTCIceConnectionState::Failed {
+            self.end(TransportEvent::Failed(Failure::Ice));
+        } else if state == RTCIceConnectionState::Connected
+            && self.addresses.path().is_none()
+            && let Some(remote) = self.selected()
+        {
+            // The nomination normally came first; full ICE may also select by itself.
+            self.addresses.select(remote);
+            self.path_changed(remote);
+        }
+    }
+
+    fn selected(&self) -> Option<SocketAddr> {
+        let sctp = self.peer.sctp()?;
+        let pair = sctp
+            .transport()
+            .ice_transport()
+            .get_selected_candidate_pair()?;
+        let ip = pair.remote().address.parse().ok()?;
+        Some(SocketAddr::new(ip, pair.remote().port))
+    }
+
+    fn path_changed(&mut self, remote: SocketAddr) {
+        if let State::Handshaking { deadline } = &mut self.state {
+            deadline.get_or_insert(self.now + HANDSHAKE_TIMEOUT);
+        }
+        self.events.push_back(TransportEvent::Path { remote });
+    }
+
+    fn handle_channel_event(&mut self, event: &RTCDataChannelEvent) {
+        if let RTCDataChannelEvent::OnOpen(id) = event {
+            let channel = self.channel(*id);
+            self.events
+                .extend(channel.map(|channel| TransportEvent::ChannelOpen { channel }));
+        } else if let RTCDataChannelEvent::OnClose(id) = event
+            && self.channel(*id).is_some()
+            && self.state != State::Ended
+        {
+            self.end(TransportEvent::Closed);
+        }
+    }
+
+    fn drain_writes(&mut self) {
+        while let Some(datagram) = self.peer.poll_write() {
+            let TaggedBytesMut {
+                transport,
+                message: bytes,
+                ..
+            } = datagram;
+            let mut remote = transport.peer_addr;
+            match bytes.first() {
+                Some(0..=3) => {
+                    if let Some(Binding::Success { transaction }) = Binding::parse(&bytes)
+                        && let Some(path) = self.addresses.note_success(remote, transaction)
+                    {
+                        self.path_changed(path);
+                    }
+                }
+                _ => {
+                    // rtc stays on its first pair; the participant may have nominated another since.
+                    remote = self.addresses.path().unwrap_or(remote);
+                    match record::parse(&bytes) {
+                        Some(Record::ApplicationData) if self.remote.channels.is_none() => {
+                            self.counters.channelless += 1;
+                            continue;
+                        }
+                        Some(Record::FatalAlert(description))
+                            if matches!(self.state, State::Handshaking { .. }) =>
+                        {
+                            self.end(TransportEvent::Failed(Failure::Alert(description)));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            if self.outgoing.len() == MAX_OUTGOING {
+                self.counters.overflowed += 1;
+                continue;
+            }
+            let source = self.addresses.source(remote);
+            self.outgoing.push_back(Outgoing {
+                remote,
+                source,
+                bytes,
+            });
+        }
+    }
+
+    fn take_keys(&mut self) {
+        if !matches!(self.state, State::Handshaking { .. }) {
+            return;
+        }
+        if let Some(keys) = self.tap.take() {
+            if self.profiles.contains(&keys.profile) {
+                self.state = State::Connected;
+                self.hello = HelloFilter::default();
+                self.events.push_back(TransportEvent::Keys(keys));
+            } else {
+                self.end(TransportEvent::Failed(Failure::Keys));
+            }
+        }
+    }
+
+    fn feed_early(&mut self) {
+        // Without a pair of rtc's own the datagrams would be dropped inside.
+        if self.early.is_empty() || self.addresses.path().is_none() || self.selected().is_none() {
+            return;
+        }
+        for (local, remote, bytes) in std::mem::take(&mut self.early) {
+            self.handle_dtls(local, remote, &bytes);
+        }
+    }
+}
+
+fn build(
+    config: &TransportConfig<'_>,
+    tap: Arc<KeyTap>,
+    now: Instant,
+) -> Result<RTCPeerConnection, TransportError> {
+    let profiles = config.profiles.iter().map(|profile| match profile {
+        SrtpProfile::AeadAes128Gcm => SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
+        SrtpProfile::Aes128CmHmacSha1_80 => SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+    });
+    let settings = SettingEngineBuilder::new()
+        .with_crypto_provider(tap)
+        .with_srtp_protection_profiles(profiles.collect())
+        .with_answering_dtls_role(RTCDtlsRole::Server)
+        .with_ice_timeouts(
+            Some(ICE_DISCONNECTED),
+            Some(ICE_FAILED),
+            Some(ICE_KEEPALIVE),
+        )
+        .with_lite(config.is_lite)
+        .with_include_loopback_candidate(config.announced.iter().any(|a| a.ip().is_loopback()))
+        .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+        .build();
+    let configuration = RTCConfigurationBuilder::new()
+        .with_certificates(vec![config.certificate.to_rtc()])
+        .build();
+    Ok(RTCPeerConnectionBuilder::new()
+        .with_setting_engine(settings)
+        .with_configuration(configuration)
+        .build(now)?)
+}
+
+/// Does once what the first connection of a process would pay for (about 25 ms): call it at the start.
+///
+/// # Errors
+/// If the system gives no randomness.
+pub fn warm_up(now: Instant) -> Result<(), TransportError> {
+    let certificate = Certificate::generate()?;
+    let config = TransportConfig {
+        certificate: &certificate,
+        is_lite: true,
+        announced: &[],
+        policy: CandidatePolicy::default(),
+        profiles: &PROFILES,
+    };
+    build(&config, KeyTap::new(), now).map(drop)
+}
