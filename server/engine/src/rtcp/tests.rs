@@ -25,20 +25,25 @@ fn block(n: u32) -> ReportBlock {
 }
 
 fn lost(bytes: &[u8]) -> Vec<u16> {
-    packets(bytes)
-        .flat_map(|packet| match packet {
-            RtcpPacket::Nack {
-                sender: SENDER,
-                media: MEDIA,
-                lost,
-            } => lost,
-            other => panic!("{other:?}"),
-        })
-        .collect()
+    let each = packets(bytes).map(|packet| {
+        let RtcpPacket::Nack {
+            sender: SENDER,
+            media: MEDIA,
+            lost,
+        } = packet
+        else {
+            panic!("{packet:?}")
+        };
+        lost
+    });
+    each.flatten().collect()
 }
 
-/// Base, statuses, and arrival in microseconds as a sender would compute it, for each packet.
-fn feedback(bytes: &[u8]) -> Vec<(u8, Vec<(u16, Option<i64>)>)> {
+/// What became of one packet: number and arrival in microseconds.
+type Arrival = (u16, Option<i64>);
+
+/// Feedback count and arrivals, as the sender of media computes them, of each packet.
+fn feedback(bytes: &[u8]) -> Vec<(u8, Vec<Arrival>)> {
     packets(bytes)
         .map(|packet| {
             let RtcpPacket::TransportFeedback(feedback) = packet else {
@@ -94,14 +99,15 @@ fn a_sender_report_with_blocks_reads_back_the_same() {
 fn more_blocks_than_one_packet_counts_go_into_several() {
     let all: Vec<_> = (0..70).map(block).collect();
     let bytes = write(|out| out.sender_report(SENDER, Ntp(0), 0, 0, 0, &all));
-    let read: Vec<_> = packets(&bytes)
-        .map(|packet| match packet {
-            RtcpPacket::SenderReport { blocks, .. } | RtcpPacket::ReceiverReport { blocks, .. } => {
-                blocks
-            }
-            other => panic!("{other:?}"),
-        })
-        .collect();
+    let each = packets(&bytes).map(|packet| {
+        let (RtcpPacket::SenderReport { blocks, .. } | RtcpPacket::ReceiverReport { blocks, .. }) =
+            packet
+        else {
+            panic!("{packet:?}")
+        };
+        blocks
+    });
+    let read: Vec<_> = each.collect();
     assert_eq!(
         read.iter().map(Blocks::len).collect::<Vec<_>>(),
         [31, 31, 8]

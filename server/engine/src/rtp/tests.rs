@@ -121,7 +121,7 @@ fn a_header_that_does_not_fit_or_is_of_another_version_is_refused() {
         other[0] = first;
         assert_eq!(Header::parse(&other), None);
     }
-    let mut many_sources = packet.clone();
+    let mut many_sources = packet;
     many_sources[0] = 0x8f;
     assert_eq!(Header::parse(&many_sources), None);
 }
@@ -460,7 +460,7 @@ proptest! {
     fn widened_numbers_keep_their_low_bits_and_stay_near(highest in any::<u64>(), wire in any::<u16>(), ts in any::<u32>()) {
         let extended = seq::extend(highest, wire);
         prop_assert_eq!(extended & 0xffff, u64::from(wire));
-        prop_assert!(extended.abs_diff(highest) <= 0x8000 || highest < 0x8000 || highest > u64::MAX - 0x8000);
+        prop_assert!(extended.abs_diff(highest) <= 0x8000 || !(0x8000..=u64::MAX - 0x8000).contains(&highest));
         prop_assert_eq!(seq::extend_timestamp(highest, ts) & 0xffff_ffff, u64::from(ts));
     }
 
