@@ -36,7 +36,7 @@ fn two_bytes_of_opus_are_silence() {
 fn the_primary_block_of_red_is_the_last() {
     // F=1 PT=111, offset 960 (14 bits), length 2 (10 bits); F=0 PT=111; the old block aa bb, then the new one.
     let packet = [0xef, 0x0f, 0x00, 0x02, 0x6f, 0xaa, 0xbb, 1, 2, 3];
-    let primary = red::primary(&packet).unwrap();
+    let primary = red::primary(&packet).expect("well-formed");
     assert_eq!((primary.payload_type, primary.offset), (111, 7));
     assert_eq!(
         peek(Codec::Red, &packet, false).map(|peek| peek.silence),
@@ -102,7 +102,8 @@ fn the_descriptor_wins_over_an_encrypted_payload() {
     };
     // Read as AV1, the bytes would claim a keyframe of the base layer.
     let garbage = [0x08, 0xff, 0xff, 0xff];
-    let joined = peek_with_descriptor(Codec::Av1, &garbage, true, Some(&descriptor)).unwrap();
+    let joined =
+        peek_with_descriptor(Codec::Av1, &garbage, true, Some(&descriptor)).expect("well-formed");
     assert!(joined.starts_frame && !joined.ends_frame && !joined.keyframe && !joined.continuation);
     assert_eq!((joined.temporal, joined.resolution), (2, None));
 
@@ -110,7 +111,7 @@ fn the_descriptor_wins_over_an_encrypted_payload() {
         keyframe: true,
         ..descriptor
     };
-    let joined = peek_with_descriptor(Codec::Av1, &[], false, Some(&key)).unwrap();
+    let joined = peek_with_descriptor(Codec::Av1, &[], false, Some(&key)).expect("well-formed");
     assert_eq!(
         (joined.keyframe, joined.resolution),
         (true, Some((640, 360)))
@@ -135,9 +136,10 @@ fn picture_ids_are_taken_from_the_payload_beside_a_descriptor() {
         active_targets: None,
         resolution: None,
     };
-    let joined = peek_with_descriptor(Codec::Vp8, &payload, true, Some(&descriptor)).unwrap();
+    let joined =
+        peek_with_descriptor(Codec::Vp8, &payload, true, Some(&descriptor)).expect("well-formed");
     assert_eq!(joined.temporal, 1);
-    assert_eq!(joined.ids, alone.unwrap().ids);
+    assert_eq!(joined.ids, alone.expect("well-formed").ids);
 }
 
 fn codec() -> impl Strategy<Value = Codec> {
@@ -165,7 +167,7 @@ proptest! {
         let mut patched = payload.clone();
         patch(codec, &mut patched[..len], id, tl0);
         prop_assert_eq!(&patched[len..], &payload[len..]);
-        let mut whole = payload.clone();
+        let mut whole = payload;
         patch(codec, &mut whole, id, tl0);
         if let Some(before) = before {
             prop_assert_eq!(&whole, &patched, "the head alone is enough");

@@ -36,14 +36,14 @@ fn keyframe() -> Vec<u8> {
 
 fn reader() -> DependencyReader {
     let mut reader = DependencyReader::default();
-    reader.read(&keyframe()).unwrap();
+    reader.read(&keyframe()).expect("well-formed");
     reader
 }
 
 #[test]
 fn a_keyframe_brings_the_structure() {
     let mut reader = DependencyReader::default();
-    let first = reader.read(&keyframe()).unwrap();
+    let first = reader.read(&keyframe()).expect("well-formed");
     assert!(first.starts_frame && !first.ends_frame && first.keyframe);
     assert_eq!(
         (first.frame_number, first.spatial, first.temporal),
@@ -65,7 +65,7 @@ fn a_keyframe_brings_the_structure() {
 fn the_keyframes_other_packets_do_not_start_it() {
     let mut reader = reader();
     // S=0 E=1, the same template, three bytes only.
-    let last = reader.read(&[0b0111_1110, 1, 2]).unwrap();
+    let last = reader.read(&[0b0111_1110, 1, 2]).expect("well-formed");
     assert!(last.ends_frame && !last.keyframe && !last.starts_frame);
 }
 
@@ -73,7 +73,7 @@ fn the_keyframes_other_packets_do_not_start_it() {
 fn three_bytes_name_a_template() {
     let mut reader = reader();
     // Template id 0 is the third: (0 - 62) mod 64.
-    let upper = reader.read(&[0b1100_0000, 1, 3]).unwrap();
+    let upper = reader.read(&[0b1100_0000, 1, 3]).expect("well-formed");
     assert_eq!((upper.temporal, upper.keyframe), (1, false));
     assert!(upper.indications.is_discardable() && !upper.indications.is_switch());
     assert_eq!(upper.indications.of(0), Indication::NotPresent);
@@ -91,7 +91,7 @@ fn a_frame_may_say_for_itself_what_its_template_does_not() {
     // Flags: active targets and custom indications; bitmask 01; required, discardable.
     let frame = reader
         .read(&pack("11111111 0000000100000100 01100 10 1101"))
-        .unwrap();
+        .expect("well-formed");
     assert_eq!(frame.active_targets, Some(0b10));
     assert_eq!(frame.indications.of(0), Indication::Required);
     assert_eq!(frame.indications.of(1), Indication::Discardable);
@@ -103,10 +103,10 @@ fn a_structure_with_references_is_not_a_keyframe() {
     let mut reader = DependencyReader::default();
     // The structure and custom references: size 1 (4 bits), then the end.
     let text = format!("10111110 0000000100000010 10010 {STRUCTURE} 01 0000 00");
-    assert!(!reader.read(&pack(&text)).unwrap().keyframe);
+    assert!(!reader.read(&pack(&text)).expect("well-formed").keyframe);
     // Custom references that are none.
     let text = format!("10111111 0000000100000010 10010 {STRUCTURE} 00");
-    assert!(reader.read(&pack(&text)).unwrap().keyframe);
+    assert!(reader.read(&pack(&text)).expect("well-formed").keyframe);
 }
 
 #[test]
@@ -140,7 +140,9 @@ fn thirty_two_targets_fit() {
         "10000000 0000000000000001 10000 000000 11111 11 {} 0 00000 0",
         "11".repeat(32)
     );
-    let frame = DependencyReader::default().read(&pack(&text)).unwrap();
+    let frame = DependencyReader::default()
+        .read(&pack(&text))
+        .expect("well-formed");
     assert_eq!(frame.active_targets, Some(u32::MAX));
     assert_eq!(frame.indications.of(31), Indication::Required);
     assert_eq!(frame.indications.of(255), Indication::NotPresent);

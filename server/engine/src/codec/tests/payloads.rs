@@ -6,12 +6,12 @@ fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
     digits
         .chunks(2)
-        .map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap())
+        .map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).expect("hex"))
         .collect()
 }
 
 fn read(codec: Codec, text: &str) -> Peek {
-    peek(codec, &hex(text), false).unwrap()
+    peek(codec, &hex(text), false).expect("well-formed")
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn a_vp8_keyframe_tells_its_size() {
     };
     assert_eq!(first.ids, ids);
     // The next picture: P=1.
-    let next = peek(Codec::Vp8, &hex("90 80 e8aa 310200"), true).unwrap();
+    let next = peek(Codec::Vp8, &hex("90 80 e8aa 310200"), true).expect("well-formed");
     assert!(next.starts_frame && next.ends_frame && !next.keyframe);
 }
 
@@ -161,6 +161,13 @@ fn cropping_and_fields_count_in_the_size() {
             "6764001eacd940b424d8088000000300800000190f8a14cb",
             (720, 576),
         ),
+        // Interlaced at 1080, where the crop counts twice.
+        (
+            "67640028acd94078044fde0220000003002000000643e2c5b2c0",
+            (1920, 1080),
+        ),
+        // The first one with level 0 and an escape behind it.
+        ("6742000003d900a02ff970110000030001", (640, 360)),
     ];
     for (set, size) in sizes {
         assert_eq!(read(Codec::H264, set).resolution, Some(size));
