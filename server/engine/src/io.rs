@@ -2,7 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use baton_protocol::HostMessage;
+use baton_protocol::{HostMessage, LegId, ParticipantId, PathFromHost, RoomId};
+
+use crate::sdp::CandidatePolicy;
+use crate::transport::SrtpKeys;
 
 /// How an engine is set up. Nothing here changes while it runs.
 #[derive(Clone, Debug)]
@@ -11,6 +14,25 @@ pub struct Config {
     pub announced: Vec<SocketAddr>,
     /// ICE-lite (RFC 8445 section 2.5): right for a host with an address of its own, wrong behind a NAT.
     pub ice_lite: bool,
+    /// Which candidates of participants a full ICE agent may send checks to.
+    pub candidates: CandidatePolicy,
+}
+
+/// Why there is no engine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// Nobody could reach it.
+    #[error("no address is announced: say under which address participants reach this computer")]
+    NoAddress,
+}
+
+/// Address and keys of a leg that needs no handshake.
+#[derive(Clone, Debug)]
+pub struct KeyedLeg {
+    /// The participant's address.
+    pub remote: SocketAddr,
+    /// SRTP master keys, as seen by the host.
+    pub keys: SrtpKeys,
 }
 
 /// One UDP payload as it came from the network. The bytes are scratch space: they may be overwritten.
@@ -61,5 +83,23 @@ pub enum Event {
     Unreachable {
         /// The local ICE user fragment.
         ufrag: String,
+    },
+    /// Last words on a leg that is gone already.
+    Farewell {
+        /// Where to.
+        destination: SocketAddr,
+        /// UDP payload.
+        bytes: Vec<u8>,
+    },
+    /// A path message of a keyed leg.
+    Path {
+        /// Room of the leg.
+        room: RoomId,
+        /// Whose.
+        participant: ParticipantId,
+        /// Which.
+        leg: LegId,
+        /// What the data channel would have carried.
+        message: PathFromHost,
     },
 }

@@ -10,12 +10,36 @@
 
 #![forbid(unsafe_code)]
 
+mod arrivals;
 pub mod codec;
+mod demux;
+mod engine;
+mod feedback;
+mod forwarder;
+mod history;
+mod inbound;
 mod io;
+mod layer;
+mod leg;
+mod negotiate;
+mod publication;
+mod reception;
+mod ring;
+mod room;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;
+mod seal;
+mod slab;
+mod slot;
+mod speaker;
 pub mod srtp;
+mod stats;
+mod time;
 pub mod transport;
 
-pub use io::{Config, Datagram, Event, Routed, Transmit};
+pub use demux::stun_ufrag;
+pub use engine::Engine;
+pub use forwarder::DropReason;
+pub use io::{Config, Datagram, EngineError, Event, KeyedLeg, Routed, Transmit};
+pub use stats::Stats;

@@ -107,7 +107,7 @@ pub enum Tracks {
 }
 
 /// Who chooses what a leg's slots show.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "mode", rename_all = "snake_case")]
 pub enum ViewMode {
     /// The participant, over the data channel.

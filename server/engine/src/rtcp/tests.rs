@@ -210,7 +210,7 @@ fn lost_numbers_are_packed_across_the_wrap() {
         [0xff, 0xf0, 0xc0, 0x00, 0, 1, 0, 0, 1, 0, 0, 0]
     );
     assert_eq!(lost(&bytes), numbers);
-    assert_eq!(write(|out| out.nack(SENDER, MEDIA, &[])), []);
+    assert_eq!(write(|out| out.nack(SENDER, MEDIA, &[])), [0_u8; 0]);
     assert_eq!(
         lost(&write(|out| out.nack(SENDER, MEDIA, &[5, 5, 6]))),
         [5, 6]
@@ -432,7 +432,7 @@ fn nothing_is_written_when_nothing_arrived() {
             out.transport_feedback(SENDER, MEDIA, 4, 3, &[(4, None), (5, None)]),
             3
         )),
-        []
+        [0_u8; 0]
     );
 }
 

@@ -386,6 +386,12 @@ impl Transport {
         self.addresses.path()
     }
 
+    /// The participant's parameters as last offered.
+    #[must_use]
+    pub fn remote(&self) -> &RemoteTransport {
+        &self.remote
+    }
+
     /// The host's parameters as last answered.
     #[must_use]
     pub fn local(&self) -> &LocalTransport {

@@ -1,0 +1,563 @@
+//! The engine: rooms, legs, and what happens when something arrives.
+//!
+//! Every input is handled to the end by plain calls; what has to be sent is queued by leg and drained by `poll_transmit`.
+
+mod fanout;
+mod lifecycle;
+mod negotiation;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::time::Instant;
+
+use baton_protocol::{
+    HostCommand, LegId, MediaKind, Negotiate, ParticipantId, PathFromHost, PathToHost, RoomId,
+    RosterRoom, TrackId,
+};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::demux::Demux;
+use crate::inbound::Admitted;
+use crate::io::{Config, Datagram, EngineError, Event, KeyedLeg, Routed};
+use crate::leg::{Leg, Link};
+use crate::room::Room;
+use crate::rtp::{self, Class};
+use crate::sdp::Candidate;
+use crate::slab::{Key, Slab};
+use crate::stats::Stats;
+use crate::time::{Epoch, Tick};
+use crate::transport::Certificate;
+
+/// Events that wait for the caller at most; a caller that does not drain loses the oldest.
+const MAX_EVENTS: usize = 4096;
+
+/// What has a deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Sleeper {
+    Leg(Key),
+    Room(Key),
+}
+
+/// Forwards the media of all rooms of one worker.
+pub struct Engine {
+    config: Config,
+    certificate: Certificate,
+    epoch: Epoch,
+    rng: StdRng,
+    rooms: Slab<Room>,
+    rooms_by_id: HashMap<RoomId, Key>,
+    legs: Slab<Leg>,
+    demux: Demux,
+    sleepers: BinaryHeap<Reverse<(Tick, Sleeper)>>,
+    dirty: Vec<Key>,
+    sending: VecDeque<Key>,
+    wanted_keyframes: Vec<(Key, usize)>,
+    events: VecDeque<Event>,
+    stats: Stats,
+    /// Most engines have none, and are spared the search.
+    keyed_legs: usize,
+}
+
+impl Engine {
+    /// An engine without rooms. All randomness that decisions depend on comes from `seed`.
+    ///
+    /// # Errors
+    /// If the crypto library cannot make a certificate.
+    pub fn new(
+        config: Config,
+        certificate: Certificate,
+        seed: u64,
+        now: Instant,
+    ) -> Result<Self, EngineError> {
+        if config.announced.is_empty() {
+            return Err(EngineError::NoAddress);
+        }
+        Ok(Self {
+            config,
+            certificate,
+            epoch: Epoch::new(now),
+            rng: StdRng::seed_from_u64(seed),
+            rooms: Slab::default(),
+            rooms_by_id: HashMap::new(),
+            legs: Slab::default(),
+            demux: Demux::default(),
+            sleepers: BinaryHeap::new(),
+            dirty: Vec::new(),
+            sending: VecDeque::new(),
+            wanted_keyframes: Vec::new(),
+            events: VecDeque::new(),
+            stats: Stats::default(),
+            keyed_legs: 0,
+        })
+    }
+
+    /// Takes one datagram.
+    #[expect(clippy::needless_pass_by_value, reason = "the bytes are given away")]
+    pub fn handle_datagram(&mut self, datagram: Datagram<'_>, now: Instant) -> Routed {
+        self.stats.datagrams_in += 1;
+        let Some(&first) = datagram.bytes.first() else {
+            self.stats.malformed += 1;
+            return Routed::Here;
+        };
+        let class = rtp::class(first);
+        let known = self.demux.by_address(datagram.remote);
+        let key = match class {
+            Class::Rtp | Class::Dtls => known,
+            // A request always says whose it is; an address may have moved on to another leg.
+            Class::Stun => self.demux.by_request(datagram.bytes).or(known),
+            Class::TurnChannel | Class::Unknown => None,
+        };
+        let Some(key) = key else {
+            self.stats.unroutable += 1;
+            return Routed::Elsewhere;
+        };
+        match class {
+            Class::Rtp => self.handle_media(key, datagram.bytes, self.epoch.tick(now)),
+            Class::Stun | Class::Dtls | Class::TurnChannel | Class::Unknown => {
+                if known != Some(key) && !self.demux.learn(datagram.remote, key) {
+                    self.stats.unroutable += 1;
+                    return Routed::Here;
+                }
+                if let Some(leg) = self.legs.get_mut(key)
+                    && let Link::Full(transport) = &mut leg.link
+                {
+                    leg.local = Some(datagram.local.ip()).filter(|ip| !ip.is_unspecified());
+                    transport.handle_datagram(now, datagram.local, datagram.remote, datagram.bytes);
+                    if transport.is_verified(datagram.remote) {
+                        leg.heard = self.epoch.tick(now);
+                    }
+                }
+                self.drain_transport(key, now);
+                self.queue(key);
+            }
+        }
+        Routed::Here
+    }
+
+    fn handle_media(&mut self, key: Key, bytes: &mut [u8], now: Tick) {
+        let Some(leg) = self.legs.get_mut(key) else {
+            return;
+        };
+        let Some(room) = self.rooms.get_mut(leg.room) else {
+            return;
+        };
+        if rtp::is_rtcp(bytes) {
+            let Some(crypto) = &mut leg.crypto else {
+                return;
+            };
+            let Ok(compound) = crypto.inbound.open_rtcp(bytes) else {
+                self.stats.open_failures += 1;
+                return;
+            };
+            self.stats.rtcp_in += 1;
+            leg.heard = now;
+            if leg.handle_rtcp(compound, &mut room.publications, now, &mut self.stats) {
+                self.queue(key);
+            }
+            self.ask_for_keyframes(key, now);
+            return;
+        }
+        if leg.handle_rtp(bytes, &mut room.publications, now, &mut self.stats) == Admitted::Media
+            && !room.is_dirty
+        {
+            room.is_dirty = true;
+            self.dirty.push(leg.room);
+        }
+        self.schedule_leg(key, leg_deadline(self.legs.get(key)));
+    }
+
+    /// Takes a command of signaling.
+    pub fn handle_command(&mut self, command: HostCommand, now: Instant) {
+        match command {
+            HostCommand::Negotiate(negotiate) => self.negotiate(&negotiate, None, now),
+            HostCommand::RestartIce {
+                room,
+                participant,
+                leg,
+                request,
+                ice,
+            } => {
+                self.restart_ice((room, participant, leg), request, &ice, now);
+            }
+            HostCommand::Candidate {
+                room,
+                participant,
+                leg,
+                candidate,
+            } => {
+                let candidate =
+                    Candidate::parse(candidate.strip_prefix("candidate:").unwrap_or(&candidate));
+                let key = self.find_leg(&room, participant, leg);
+                if let Some(Link::Full(transport)) = key
+                    .and_then(|key| self.legs.get_mut(key))
+                    .map(|leg| &mut leg.link)
+                    && let Some(candidate) = candidate
+                {
+                    transport.add_remote_candidate(&candidate);
+                }
+                if let Some(key) = key {
+                    self.drain_transport(key, now);
+                    self.queue(key);
+                }
+            }
+            HostCommand::SetMuted { room, track, muted } => {
+                self.set_muted(&room, track, muted, now)
+            }
+            HostCommand::Close {
+                room,
+                participant,
+                leg,
+            } => {
+                let keys: Vec<_> = self
+                    .legs_of(&room, participant)
+                    .filter(|(_, known)| leg.is_none_or(|leg| known.id == leg))
+                    .map(|(key, _)| key)
+                    .collect();
+                for key in keys {
+                    self.close_leg(key, now);
+                }
+            }
+            HostCommand::CloseRoom { room } => {
+                let keys = self
+                    .rooms_by_id
+                    .get(&room)
+                    .and_then(|key| self.rooms.get(*key));
+                for key in keys.map(|room| room.legs.clone()).unwrap_or_default() {
+                    self.close_leg(key, now);
+                }
+            }
+            HostCommand::Accepted { .. } | HostCommand::Unknown => {}
+        }
+    }
+
+    /// Opens a leg whose address and keys were agreed elsewhere: no ICE, no DTLS, no data channel. Its answer comes as an event like any
+    /// other's; what the data channel would carry goes through [`Self::handle_path`] and [`Event::Path`].
+    pub fn handle_keyed_offer(&mut self, negotiate: &Negotiate, keyed: KeyedLeg, now: Instant) {
+        self.negotiate(negotiate, Some(keyed), now);
+    }
+
+    /// Takes a path message of a keyed leg.
+    pub fn handle_path(
+        &mut self,
+        room: &RoomId,
+        participant: ParticipantId,
+        leg: LegId,
+        message: PathToHost,
+        now: Instant,
+    ) {
+        if let Some(key) = self.find_leg(room, participant, leg) {
+            self.apply_path(key, message, self.epoch.tick(now));
+        }
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let tick = self.epoch.tick(now);
+        while let Some(&Reverse((due, sleeper))) = self.sleepers.peek() {
+            if due > tick {
+                break;
+            }
+            self.sleepers.pop();
+            match sleeper {
+                Sleeper::Leg(key) => {
+                    if self.legs.get(key).is_some_and(|leg| leg.scheduled == due) {
+                        self.wake_leg(key, now);
+                    }
+                }
+                Sleeper::Room(key) => {
+                    if self
+                        .rooms
+                        .get(key)
+                        .is_some_and(|room| room.scheduled == due)
+                    {
+                        self.wake_room(key, tick);
+                    }
+                }
+            }
+        }
+    }
+
+    fn wake_leg(&mut self, key: Key, now: Instant) {
+        let tick = self.epoch.tick(now);
+        let Some(leg) = self.legs.get_mut(key) else {
+            return;
+        };
+        leg.scheduled = Tick::NEVER;
+        if let Link::Full(transport) = &mut leg.link
+            && transport.poll_timeout().is_some_and(|due| due <= now)
+        {
+            transport.handle_timeout(now);
+        }
+        if let Some(room) = self.rooms.get_mut(leg.room) {
+            leg.write_feedback(&mut room.publications, tick, &mut self.stats);
+        }
+        self.drain_transport(key, now);
+        self.report_state(key, now);
+        self.queue(key);
+        self.reschedule(key);
+    }
+
+    fn wake_room(&mut self, key: Key, now: Tick) {
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        room.scheduled = Tick::NEVER;
+        if room.refresh_due <= now {
+            let speakers_changed = room.refresh(now);
+            self.assign_room(key, now);
+            if speakers_changed {
+                self.tell_speakers(key, now);
+            }
+        }
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        if !room.is_dirty {
+            room.is_dirty = true;
+            self.dirty.push(key);
+        }
+        self.schedule_room(key, now);
+    }
+
+    /// What the process around the engine has to know next.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front().or_else(|| self.poll_keyed_path())
+    }
+
+    fn poll_keyed_path(&mut self) -> Option<Event> {
+        if self.keyed_legs == 0 {
+            return None;
+        }
+        let rooms = &self.rooms;
+        self.legs.iter_mut().find_map(|(_, leg)| {
+            let room = rooms.get(leg.room)?.id.clone();
+            let message = leg.keyed_path.pop_front()?;
+            Some(Event::Path {
+                room,
+                participant: leg.participant,
+                leg: leg.id,
+                message,
+            })
+        })
+    }
+
+    /// When [`Self::handle_timeout`] has something to do.
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        while let Some(&Reverse((due, sleeper))) = self.sleepers.peek() {
+            let is_current = match sleeper {
+                Sleeper::Leg(key) => self.legs.get(key).is_some_and(|leg| leg.scheduled == due),
+                Sleeper::Room(key) => self
+                    .rooms
+                    .get(key)
+                    .is_some_and(|room| room.scheduled == due),
+            };
+            if is_current {
+                return Some(self.epoch.instant(due));
+            }
+            self.sleepers.pop();
+        }
+        None
+    }
+
+    /// Counters so far.
+    pub fn stats(&mut self) -> &Stats {
+        self.stats.legs = self.legs.len() as u64;
+        self.stats.rooms = self.rooms.len() as u64;
+        self.stats.legs_connected =
+            self.legs.iter().filter(|(_, leg)| leg.is_connected).count() as u64;
+        &self.stats
+    }
+
+    /// All rooms with living legs, for a signaling service that starts over.
+    pub fn roster(&self) -> Vec<RosterRoom> {
+        let rooms = self.rooms.iter().map(|(_, room)| {
+            let legs = room.legs.iter().filter_map(|key| self.legs.get(*key));
+            RosterRoom {
+                room: room.id.clone(),
+                epoch: room.epoch,
+                legs: legs.map(|leg| room.roster(leg)).collect(),
+            }
+        });
+        rooms.collect()
+    }
+
+    /// Says goodbye on every leg.
+    pub fn close(&mut self, now: Instant) {
+        let keys: Vec<_> = self.legs.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            if let Some(leg) = self.legs.get_mut(key)
+                && let Link::Full(transport) = &mut leg.link
+            {
+                transport.close(now);
+            }
+            self.queue(key);
+        }
+    }
+
+    fn set_muted(&mut self, room: &RoomId, track: TrackId, muted: bool, now: Instant) {
+        let Some(&key) = self.rooms_by_id.get(room) else {
+            return;
+        };
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        let Some((publication, _)) = room.find_track(track) else {
+            return;
+        };
+        if let Some(publication) = room.publications.get_mut(publication) {
+            publication.track.muted = muted;
+        }
+        let tick = self.epoch.tick(now);
+        self.assign_room(key, tick);
+    }
+
+    fn apply_path(&mut self, key: Key, message: PathToHost, now: Tick) {
+        let Some(leg) = self.legs.get_mut(key) else {
+            return;
+        };
+        match message {
+            PathToHost::View { slots } => {
+                for slot in leg
+                    .slots
+                    .iter_mut()
+                    .filter(|slot| slot.kind == MediaKind::Video)
+                {
+                    slot.view = slots
+                        .iter()
+                        .find(|view| view.slot == slot.mid.as_str())
+                        .cloned();
+                }
+                leg.is_view_stale = true;
+            }
+            PathToHost::Unknown => return,
+        }
+        let room_key = leg.room;
+        let Some(room) = self.rooms.get_mut(room_key) else {
+            return;
+        };
+        room.assign(leg, now);
+        if !room.is_dirty {
+            room.is_dirty = true;
+            self.dirty.push(room_key);
+        }
+    }
+
+    /// Compares what every leg of a room shows with what it shall show.
+    fn assign_room(&mut self, key: Key, now: Tick) {
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        for leg in &room.legs {
+            if let Some(leg) = self.legs.get_mut(*leg) {
+                room.assign(leg, now);
+            }
+        }
+        if !room.is_dirty {
+            room.is_dirty = true;
+            self.dirty.push(key);
+        }
+    }
+
+    fn tell_speakers(&mut self, key: Key, now: Tick) {
+        let now = self.epoch.instant(now);
+        let Some(room) = self.rooms.get(key) else {
+            return;
+        };
+        let message = room.speakers();
+        for leg_key in &room.legs {
+            let Some(leg) = self.legs.get_mut(*leg_key) else {
+                continue;
+            };
+            leg.send_path(&message, now);
+            if !leg.is_queued {
+                leg.is_queued = true;
+                self.sending.push_back(*leg_key);
+            }
+        }
+    }
+
+    fn legs_of(
+        &self,
+        room: &RoomId,
+        participant: ParticipantId,
+    ) -> impl Iterator<Item = (Key, &Leg)> {
+        let room = self
+            .rooms_by_id
+            .get(room)
+            .and_then(|key| self.rooms.get(*key));
+        let keys = room.map(|room| room.legs.as_slice()).unwrap_or_default();
+        keys.iter()
+            .filter_map(|key| Some((*key, self.legs.get(*key)?)))
+            .filter(move |(_, leg)| leg.participant == participant)
+    }
+
+    fn find_leg(&self, room: &RoomId, participant: ParticipantId, leg: LegId) -> Option<Key> {
+        self.legs_of(room, participant)
+            .find(|(_, known)| known.id == leg)
+            .map(|(key, _)| key)
+    }
+
+    fn queue(&mut self, key: Key) {
+        if let Some(leg) = self.legs.get_mut(key).filter(|leg| !leg.is_queued) {
+            leg.is_queued = true;
+            self.sending.push_back(key);
+        }
+    }
+
+    fn push_event(&mut self, event: Event) {
+        if self.events.len() >= MAX_EVENTS {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+
+    fn reschedule(&mut self, key: Key) {
+        let due = self.full_deadline(key);
+        self.schedule_leg(key, due);
+    }
+
+    fn full_deadline(&mut self, key: Key) -> Tick {
+        let own = leg_deadline(self.legs.get(key));
+        let transport = self.legs.get_mut(key).and_then(|leg| match &mut leg.link {
+            Link::Full(transport) => transport.poll_timeout(),
+            Link::Keyed => None,
+        });
+        own.min(transport.map_or(Tick::NEVER, |due| self.epoch.tick(due)))
+    }
+
+    fn schedule_leg(&mut self, key: Key, due: Tick) {
+        if let Some(leg) = self.legs.get_mut(key)
+            && due < leg.scheduled
+        {
+            leg.scheduled = due;
+            self.sleepers.push(Reverse((due, Sleeper::Leg(key))));
+        }
+    }
+
+    fn schedule_room(&mut self, key: Key, now: Tick) {
+        if let Some(room) = self.rooms.get_mut(key) {
+            let due = room.deadline().max(now);
+            if due < room.scheduled {
+                room.scheduled = due;
+                self.sleepers.push(Reverse((due, Sleeper::Room(key))));
+            }
+        }
+    }
+}
+
+fn leg_deadline(leg: Option<&Leg>) -> Tick {
+    leg.map_or(Tick::NEVER, Leg::deadline)
+}
+
+/// Tells a participant what the slots show.
+fn tell_view(leg: &mut Leg, room: &Room, now: Instant) {
+    if leg.channels_open == 0 {
+        return;
+    }
+    leg.is_view_stale = false;
+    let message: PathFromHost = room.shown(leg);
+    leg.send_path(&message, now);
+}

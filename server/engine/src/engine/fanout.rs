@@ -1,0 +1,141 @@
+//! From what arrived to what is sent: serves every leg of a room that has news, and passes keyframe wishes up to the publishers.
+
+use std::time::Instant;
+
+use baton_protocol::MediaKind;
+
+use super::{Engine, leg_deadline, tell_view};
+use crate::io::Transmit;
+use crate::slab::Key;
+use crate::time::Tick;
+
+impl Engine {
+    /// Fills `buf` with the next datagrams to send. `None`: nothing is left until the next input. Call it after feeding everything there is.
+    pub fn poll_transmit(&mut self, buf: &mut Vec<u8>, now: Instant) -> Option<Transmit> {
+        let tick = self.epoch.tick(now);
+        loop {
+            if let Some(&key) = self.sending.front() {
+                let transmit = self.legs.get_mut(key).and_then(|leg| {
+                    let room = self.rooms.get(leg.room)?;
+                    leg.poll_transmit(&room.publications, buf, tick, &mut self.stats)
+                });
+                if transmit.is_some() {
+                    return transmit;
+                }
+                self.sending.pop_front();
+                if let Some(leg) = self.legs.get_mut(key) {
+                    leg.is_queued = false;
+                }
+                continue;
+            }
+            let room = self.dirty.pop()?;
+            self.serve(room, tick);
+        }
+    }
+
+    /// Lists for every leg of a room what it is to be sent.
+    fn serve(&mut self, key: Key, now: Tick) {
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        room.is_dirty = false;
+        room.release(now);
+        self.wanted_keyframes.clear();
+        for index in 0..room.legs.len() {
+            let Some(&leg_key) = room.legs.get(index) else {
+                continue;
+            };
+            let Some(leg) = self.legs.get_mut(leg_key).filter(|leg| leg.is_connected) else {
+                continue;
+            };
+            for (index, slot) in leg.slots.iter_mut().enumerate() {
+                let Some(showing) = slot.showing.as_ref().filter(|_| !slot.is_off) else {
+                    continue;
+                };
+                let source = showing.publication;
+                let Some(publication) = room.publications.get(source) else {
+                    slot.clear();
+                    leg.is_view_stale = true;
+                    continue;
+                };
+                let index = u16::try_from(index).unwrap_or(u16::MAX);
+                let collected =
+                    slot.collect(index, publication, now, &mut leg.outbox, &mut self.stats);
+                self.wanted_keyframes
+                    .extend(collected.keyframe_of.map(|layer| (source, layer)));
+                if collected.changed {
+                    self.stats.switches += 1;
+                    leg.is_view_stale |= slot.kind == MediaKind::Video;
+                }
+            }
+            leg.trim_outbox();
+            if leg.is_view_stale {
+                tell_view(leg, room, self.epoch.instant(now));
+            }
+            if leg.has_output() && !leg.is_queued {
+                leg.is_queued = true;
+                self.sending.push_back(leg_key);
+            }
+        }
+        let mut wanted = std::mem::take(&mut self.wanted_keyframes);
+        for (source, layer) in wanted.drain(..) {
+            let layer = room
+                .publications
+                .get_mut(source)
+                .and_then(|publication| publication.layers.get_mut(layer));
+            if let Some(layer) = layer {
+                layer.want_keyframe();
+            }
+        }
+        self.wanted_keyframes = wanted;
+        self.ask_room_for_keyframes(key, now);
+        self.schedule_room(key, now);
+    }
+
+    /// Passes keyframe wishes of one leg's room on to the publishers.
+    pub(super) fn ask_for_keyframes(&mut self, key: Key, now: Tick) {
+        if let Some(room) = self.legs.get(key).map(|leg| leg.room) {
+            self.ask_room_for_keyframes(room, now);
+        }
+    }
+
+    fn ask_room_for_keyframes(&mut self, key: Key, now: Tick) {
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        let mut publishers = [None; 8];
+        let mut later = Vec::new();
+        for (_, publication) in room.publications.iter() {
+            let due = publication
+                .layers
+                .iter()
+                .filter_map(crate::layer::Layer::keyframe_deadline)
+                .min();
+            let Some(due) = due else { continue };
+            let free = publishers
+                .iter_mut()
+                .find(|known| known.is_none_or(|known| known == publication.leg));
+            match free {
+                Some(place) if due <= now => *place = Some(publication.leg),
+                Some(_) | None => later.push((publication.leg, due.max(now))),
+            }
+        }
+        for leg_key in publishers.into_iter().flatten() {
+            let Some(leg) = self.legs.get_mut(leg_key) else {
+                continue;
+            };
+            leg.hasten_feedback(now);
+            leg.write_feedback(&mut room.publications, now, &mut self.stats);
+            if leg.has_output() && !leg.is_queued {
+                leg.is_queued = true;
+                self.sending.push_back(leg_key);
+            }
+        }
+        for (leg_key, due) in later {
+            if let Some(leg) = self.legs.get_mut(leg_key) {
+                leg.hasten_feedback(due);
+            }
+            self.schedule_leg(leg_key, leg_deadline(self.legs.get(leg_key)));
+        }
+    }
+}

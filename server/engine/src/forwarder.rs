@@ -1,0 +1,215 @@
+//! Keeps what one slot sends continuous, whatever it shows: sequence numbers without holes of our making, timestamps that follow
+//! the wall clock over a change of source, picture ids that go on counting (research: a jump of half a second freezes browsers).
+//!
+//! Judges one packet at a time; does not choose layers (`slot`) and does not write bytes (`seal`).
+
+use std::time::Duration;
+
+use crate::codec::{MappedIds, PictureIdMap};
+use crate::ring::{Entry, Stored};
+use crate::time::Tick;
+
+/// Forward a packet as this, or drop it for a reason that is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Forward(Rewrite),
+    Drop(DropReason),
+}
+
+/// The numbers a forwarded packet carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rewrite {
+    /// Extended: its upper bits are the SRTP rollover counter.
+    pub(crate) seq: u64,
+    pub(crate) timestamp: u32,
+    pub(crate) picture_id: u16,
+    pub(crate) tl0: u8,
+    /// Of the dependency descriptor.
+    pub(crate) frame_number: u16,
+}
+
+/// Why a packet was not forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropReason {
+    /// It precedes the keyframe at which the slot changed to its layer.
+    BeforeSwitch,
+    /// The slot cannot carry the packet's codec.
+    Codec,
+    /// It was overwritten in the ring before the subscriber could be served.
+    Overtaken,
+    /// It does not fit a datagram.
+    TooLarge,
+    /// It belongs to a picture that the slot has left behind.
+    Stale,
+}
+
+impl DropReason {
+    /// Every reason, in the order of [`crate::Stats::dropped`].
+    pub const ALL: [Self; 5] = [
+        Self::BeforeSwitch,
+        Self::Codec,
+        Self::Overtaken,
+        Self::TooLarge,
+        Self::Stale,
+    ];
+
+    /// For metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BeforeSwitch => "before_switch",
+            Self::Codec => "codec",
+            Self::Overtaken => "overtaken",
+            Self::TooLarge => "too_large",
+            Self::Stale => "stale",
+        }
+    }
+}
+
+/// Where a slot's numbers stand.
+#[derive(Debug)]
+pub(crate) struct Forwarder {
+    /// Highest sequence number sent, extended.
+    highest: u64,
+    /// Sequence numbers of the present layer: outgoing = incoming - first_in + first_out.
+    first_in: u64,
+    first_out: u64,
+    timestamp_offset: u32,
+    /// Newest timestamp sent, and when its first packet arrived.
+    newest: Option<(u32, Tick)>,
+    pictures: PictureIdMap,
+    frame_offset: u16,
+    highest_frame: u16,
+    switched: bool,
+    clock_rate: u32,
+}
+
+/// A wish to line up timestamps of two layers of one source by their sender reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Alignment {
+    /// The new packet's timestamp in the old layer's timeline.
+    pub(crate) timestamp: u32,
+}
+
+/// Least step between two pictures of different sources: a step of nothing makes receivers drop one.
+const MIN_STEP: Duration = Duration::from_millis(10);
+
+/// Sender reports that disagree with the clock by more than this are not believed.
+const MAX_DISAGREEMENT: Duration = Duration::from_millis(250);
+
+impl Forwarder {
+    /// `first_seq` should be random and below 2^15 (RFC 3711 section 3.3.1).
+    pub(crate) fn new(first_seq: u16, timestamp_offset: u32, clock_rate: u32) -> Self {
+        let first_out = u64::from(first_seq);
+        Self {
+            highest: first_out.saturating_sub(1),
+            first_in: 0,
+            first_out,
+            timestamp_offset,
+            newest: None,
+            pictures: PictureIdMap::default(),
+            frame_offset: 0,
+            highest_frame: 0,
+            switched: false,
+            clock_rate,
+        }
+    }
+
+    /// Highest sequence number sent, extended.
+    pub(crate) fn highest_seq(&self) -> u64 {
+        self.highest
+    }
+
+    /// Has anything been sent?
+    pub(crate) fn has_sent(&self) -> bool {
+        self.newest.is_some()
+    }
+
+    /// Newest timestamp sent and when it arrived, for sender reports.
+    pub(crate) fn newest(&self) -> Option<(u32, Tick)> {
+        self.newest
+    }
+
+    /// From here on the slot shows the stream whose first packet is `first`.
+    pub(crate) fn switch(&mut self, first: &Entry, alignment: Option<Alignment>) {
+        self.first_in = first.seq;
+        self.first_out = self.highest + 1;
+        self.switched = true;
+        let Some((newest, at)) = self.newest else {
+            return;
+        };
+        let step = self.ticks(first.arrival.since(at).max(MIN_STEP));
+        let by_clock = newest.wrapping_add(step);
+        let out = alignment
+            .map(|aligned| aligned.timestamp.wrapping_add(self.timestamp_offset))
+            .filter(|exact| {
+                #[expect(clippy::cast_possible_wrap, reason = "distance of two timestamps")]
+                let (ahead, error) = (
+                    exact.wrapping_sub(newest) as i32,
+                    exact.wrapping_sub(by_clock) as i32,
+                );
+                ahead > 0 && error.unsigned_abs() <= self.ticks(MAX_DISAGREEMENT)
+            })
+            .unwrap_or(by_clock);
+        self.timestamp_offset = out.wrapping_sub(first.timestamp);
+    }
+
+    /// Judges a packet of the present layer.
+    pub(crate) fn judge(&mut self, packet: &Stored<'_>) -> Verdict {
+        let entry = packet.entry;
+        let Some(ahead) = entry.seq.checked_sub(self.first_in) else {
+            return Verdict::Drop(DropReason::BeforeSwitch);
+        };
+        let (picture_id, tl0) = match self.pictures.map(entry.peek.ids, self.switched) {
+            MappedIds::Absent => (0, 0),
+            MappedIds::Patch { picture_id, tl0 } => (picture_id, tl0),
+            MappedIds::Stale => return Verdict::Drop(DropReason::Stale),
+        };
+        let frame_number =
+            frame_number(packet.descriptor).map_or(0, |number| self.map_frame(number));
+        self.switched = false;
+        let seq = self.first_out + ahead;
+        let timestamp = entry.timestamp.wrapping_add(self.timestamp_offset);
+        let is_newer = self
+            .newest
+            .is_none_or(|(newest, _)| is_ahead(timestamp.wrapping_sub(newest)));
+        if is_newer {
+            self.newest = Some((timestamp, entry.arrival));
+        }
+        self.highest = self.highest.max(seq);
+        Verdict::Forward(Rewrite {
+            seq,
+            timestamp,
+            picture_id,
+            tl0,
+            frame_number,
+        })
+    }
+
+    /// Frame numbers count on over a switch: a receiver discards a keyframe whose number lies behind the last one.
+    fn map_frame(&mut self, number: u16) -> u16 {
+        if self.switched {
+            self.frame_offset = self.highest_frame.wrapping_add(1).wrapping_sub(number);
+        }
+        let out = number.wrapping_add(self.frame_offset);
+        let ahead = out.wrapping_sub(self.highest_frame);
+        if ahead != 0 && ahead < 1 << 15 {
+            self.highest_frame = out;
+        }
+        out
+    }
+
+    fn ticks(&self, span: Duration) -> u32 {
+        let ticks = span.as_micros() * u128::from(self.clock_rate) / 1_000_000;
+        u32::try_from(ticks).unwrap_or(u32::MAX / 4)
+    }
+}
+
+fn is_ahead(distance: u32) -> bool {
+    distance != 0 && distance < 1 << 31
+}
+
+/// Frame number of a dependency descriptor: the second and third byte (AV1 RTP specification, A.8.1).
+fn frame_number(descriptor: &[u8]) -> Option<u16> {
+    let (&[_, high, low], _) = descriptor.split_first_chunk()?;
+    Some(u16::from_be_bytes([high, low]))
+}

@@ -1,0 +1,335 @@
+//! One leg: the association with a participant, and everything the engine keeps for it.
+//!
+//! Owns connection state, keys, timers and the queue of what is to be sent. What arrives is handled in `inbound`, what is reported
+//! in `feedback`, what is sealed in `seal`; which tracks its slots show is decided by `room` and `view`.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use baton_protocol::{
+    CONTROL_CHANNEL, Grants, LegId, LegState, ParticipantId, PathFromHost, ViewMode,
+};
+
+use crate::arrivals::Arrivals;
+use crate::inbound::Stream;
+use crate::io::Transmit;
+use crate::publication::Publication;
+use crate::rtp::Ssrc;
+use crate::rtp::extension::ExtensionMap;
+use crate::seal::{MAX_CALL, OutMaps, Sealer};
+use crate::slab::{Key, Slab};
+use crate::slot::{Outgoing, Slot};
+use crate::srtp::{Inbound, Outbound, Profile};
+use crate::stats::Stats;
+use crate::time::Tick;
+use crate::transport::Transport;
+
+/// Nothing authentic was heard for so long: the leg is silent. Firefox checks consent every five seconds.
+const SILENT_AFTER: Duration = Duration::from_secs(15);
+
+/// And for so long: it is over.
+const CLOSED_AFTER: Duration = Duration::from_secs(45);
+
+/// A leg that has not connected within this time is over.
+const CONNECT_WITHIN: Duration = Duration::from_secs(20);
+
+/// Control packets that wait to be sent.
+const MAX_CONTROL: usize = 64;
+
+/// Packets that wait to be sealed; more than a second of nine videos.
+const MAX_OUTBOX: usize = 4096;
+
+/// Round trip assumed until one was measured.
+const DEFAULT_ROUND_TRIP: Duration = Duration::from_millis(100);
+
+/// How datagrams of a leg are protected and carried.
+pub(crate) enum Link {
+    /// ICE, DTLS and SCTP.
+    Full(Box<Transport>),
+    /// Address and keys were agreed elsewhere: own media of this process, simulated meetings, load generators.
+    Keyed,
+}
+
+/// Keys of both directions.
+#[derive(Debug)]
+pub(crate) struct Crypto {
+    pub(crate) inbound: Inbound,
+    pub(crate) outbound: Outbound,
+}
+
+/// One leg.
+pub(crate) struct Leg {
+    pub(crate) room: Key,
+    pub(crate) participant: ParticipantId,
+    pub(crate) id: LegId,
+    pub(crate) grants: Grants,
+    pub(crate) mode: ViewMode,
+    pub(crate) link: Link,
+    pub(crate) crypto: Option<Crypto>,
+    pub(crate) remote: Option<SocketAddr>,
+    pub(crate) local: Option<IpAddr>,
+    pub(crate) state: LegState,
+    /// Media may flow: keys and address are known.
+    pub(crate) is_connected: bool,
+    pub(crate) streams: Vec<Stream>,
+    pub(crate) maps_in: ExtensionMap,
+    pub(crate) maps_out: OutMaps,
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) publications: Vec<Key>,
+    pub(crate) arrivals: Arrivals,
+    /// Sender of this host's RTCP.
+    pub(crate) ssrc: Ssrc,
+    pub(crate) cname: String,
+    pub(crate) session: u64,
+    pub(crate) answers: u64,
+    pub(crate) ufrags: Vec<String>,
+    pub(crate) round_trip: Option<Duration>,
+    pub(crate) heard: Tick,
+    pub(crate) opened: Tick,
+    pub(crate) outbox: Vec<Outgoing>,
+    sealed: usize,
+    /// Sealed SRTCP, oldest first.
+    pub(crate) control: VecDeque<Vec<u8>>,
+    /// Plain compound, kept for its memory.
+    pub(crate) compound: Vec<u8>,
+    pub(crate) nacks: Vec<u16>,
+    pub(crate) feedback_due: Tick,
+    pub(crate) report_due: Tick,
+    /// What the slots show changed since the participant was told.
+    pub(crate) is_view_stale: bool,
+    /// Path messages of a keyed leg, which has no data channel.
+    pub(crate) keyed_path: VecDeque<PathFromHost>,
+    pub(crate) channels_open: u8,
+    /// Deadline that is in the engine's heap.
+    pub(crate) scheduled: Tick,
+    pub(crate) is_queued: bool,
+    transport_seq: u16,
+}
+
+/// What a new leg starts from.
+pub(crate) struct Opening {
+    pub(crate) room: Key,
+    pub(crate) participant: ParticipantId,
+    pub(crate) id: LegId,
+    pub(crate) grants: Grants,
+    pub(crate) mode: ViewMode,
+    pub(crate) link: Link,
+    pub(crate) ssrc: Ssrc,
+    pub(crate) session: u64,
+}
+
+impl Leg {
+    pub(crate) fn new(opening: Opening, now: Tick) -> Self {
+        Self {
+            room: opening.room,
+            participant: opening.participant,
+            id: opening.id,
+            grants: opening.grants,
+            mode: opening.mode,
+            link: opening.link,
+            crypto: None,
+            remote: None,
+            local: None,
+            state: LegState::Silent,
+            is_connected: false,
+            streams: Vec::new(),
+            maps_in: ExtensionMap::default(),
+            maps_out: OutMaps::default(),
+            slots: Vec::new(),
+            publications: Vec::new(),
+            arrivals: Arrivals::default(),
+            ssrc: opening.ssrc,
+            cname: format!("baton-{:08x}", opening.ssrc.0),
+            session: opening.session,
+            answers: 0,
+            ufrags: Vec::new(),
+            round_trip: None,
+            heard: now,
+            opened: now,
+            outbox: Vec::new(),
+            sealed: 0,
+            control: VecDeque::new(),
+            compound: Vec::new(),
+            nacks: Vec::new(),
+            feedback_due: Tick::NEVER,
+            report_due: Tick::NEVER,
+            is_view_stale: false,
+            keyed_path: VecDeque::new(),
+            channels_open: 0,
+            scheduled: Tick::NEVER,
+            is_queued: false,
+            transport_seq: 1,
+        }
+    }
+
+    /// Round trip to the participant, or a guess.
+    pub(crate) fn round_trip(&self) -> Duration {
+        self.round_trip.unwrap_or(DEFAULT_ROUND_TRIP)
+    }
+
+    /// Keys and address are there: media may flow from now on.
+    pub(crate) fn connect(&mut self, now: Tick, stats: &mut Stats) {
+        if self.is_connected || self.crypto.is_none() || self.remote.is_none() {
+            return;
+        }
+        self.is_connected = true;
+        self.heard = now;
+        self.report_due = now + Duration::from_millis(200);
+        let is_gcm = self
+            .crypto
+            .as_ref()
+            .is_some_and(|crypto| crypto.outbound.profile() != Profile::Aes128CmSha1_80);
+        if is_gcm {
+            stats.legs_gcm += 1;
+        } else {
+            stats.legs_cm += 1;
+        }
+    }
+
+    /// Tells the participant something on the control channel. What does not fit the channel's buffer is lost: the next message
+    /// carries the whole state again.
+    pub(crate) fn send_path(&mut self, message: &PathFromHost, now: Instant) {
+        match &mut self.link {
+            Link::Full(transport) => {
+                let text = serde_json::to_string(message).unwrap_or_default();
+                let sent = transport.send(CONTROL_CHANNEL, &text, now);
+                if let Err(error) = sent {
+                    tracing::debug!(participant = %self.participant, %error, "a path message was not sent");
+                }
+            }
+            Link::Keyed => {
+                if self.keyed_path.len() >= MAX_CONTROL {
+                    self.keyed_path.pop_front();
+                }
+                self.keyed_path.push_back(message.clone());
+            }
+        }
+    }
+
+    /// Is there something to be sent?
+    pub(crate) fn has_output(&self) -> bool {
+        self.sealed < self.outbox.len() || !self.control.is_empty()
+    }
+
+    /// Adds a sealed control packet; the oldest goes when there are too many.
+    pub(crate) fn push_control(&mut self, packet: Vec<u8>) {
+        if self.control.len() >= MAX_CONTROL {
+            self.control.pop_front();
+        }
+        self.control.push_back(packet);
+    }
+
+    /// Drops what cannot be sent in time.
+    pub(crate) fn trim_outbox(&mut self) {
+        if self.outbox.len() - self.sealed > MAX_OUTBOX {
+            self.outbox.clear();
+            self.sealed = 0;
+        }
+    }
+
+    /// Fills `buf` with the next call of this leg.
+    pub(crate) fn poll_transmit(
+        &mut self,
+        publications: &Slab<Publication>,
+        buf: &mut Vec<u8>,
+        now: Tick,
+        stats: &mut Stats,
+    ) -> Option<Transmit> {
+        if let Link::Full(transport) = &mut self.link
+            && let Some(datagram) = transport.poll_transmit()
+        {
+            buf.clear();
+            buf.extend_from_slice(&datagram.bytes);
+            let source = datagram.source.or(self.local);
+            return Some(Transmit {
+                destination: datagram.remote,
+                source,
+                size: buf.len(),
+                segment_size: None,
+            });
+        }
+        let destination = self.remote?;
+        if let Some(packet) = self.control.pop_front() {
+            buf.clear();
+            buf.extend_from_slice(&packet);
+            stats.rtcp_out += 1;
+            return Some(Transmit {
+                destination,
+                source: self.local,
+                size: buf.len(),
+                segment_size: None,
+            });
+        }
+        let outbound = &self.crypto.as_ref()?.outbound;
+        if buf.len() < MAX_CALL {
+            buf.resize(MAX_CALL, 0);
+        }
+        let mut sealer = Sealer {
+            outbound,
+            slots: &mut self.slots,
+            maps: &self.maps_out,
+            transport_seq: &mut self.transport_seq,
+            now,
+        };
+        loop {
+            let queue = self
+                .outbox
+                .get(self.sealed..)
+                .filter(|queue| !queue.is_empty());
+            let Some(queue) = queue else {
+                self.outbox.clear();
+                self.sealed = 0;
+                return None;
+            };
+            let call = sealer.seal(queue, publications, buf, stats);
+            self.sealed += call.taken.max(1);
+            if call.packets > 0 {
+                let segment_size = (call.packets > 1).then_some(call.segment_size);
+                return Some(Transmit {
+                    destination,
+                    source: self.local,
+                    size: call.size,
+                    segment_size,
+                });
+            }
+        }
+    }
+
+    /// What became of the leg since it was last asked, if anything.
+    pub(crate) fn poll_state(&mut self, now: Tick) -> Option<LegState> {
+        let silence = now.since(self.heard);
+        let state = if !self.is_connected {
+            if now.since(self.opened) < CONNECT_WITHIN {
+                self.state
+            } else {
+                LegState::Closed
+            }
+        } else if silence >= CLOSED_AFTER {
+            LegState::Closed
+        } else if silence >= SILENT_AFTER {
+            LegState::Silent
+        } else {
+            LegState::Connected
+        };
+        let changed = state != self.state;
+        self.state = state;
+        changed.then_some(state)
+    }
+
+    /// When the leg next wants to be woken.
+    pub(crate) fn deadline(&self) -> Tick {
+        let liveness = if self.is_connected {
+            self.heard + SILENT_AFTER
+        } else {
+            self.opened + CONNECT_WITHIN
+        };
+        // A silent leg is looked at once a second until it is over.
+        let liveness = if self.state == LegState::Silent && self.is_connected {
+            self.heard + CLOSED_AFTER
+        } else {
+            liveness
+        };
+        liveness.min(self.feedback_due).min(self.report_due)
+    }
+}

@@ -1,0 +1,112 @@
+//! A track as its publisher sends it: its layers, what payload types mean, and who may hear it.
+
+use std::time::Duration;
+
+use baton_protocol::{MediaKind, ParticipantId, Source, TrackInfo};
+
+use crate::codec::Codec;
+use crate::layer::Layer;
+use crate::rtp::{PayloadType, Rid};
+use crate::slab::Key;
+use crate::speaker::Loudness;
+
+/// A layer is over when another one of its track was heard so much later.
+const LAYER_LOST: Duration = Duration::from_millis(700);
+
+/// What a payload type of the publisher's m-line carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carries {
+    Media(Codec),
+    /// Retransmissions (RFC 4588) of the codec.
+    Retransmission(Codec),
+}
+
+/// One published track.
+#[derive(Debug)]
+pub(crate) struct Publication {
+    pub(crate) track: TrackInfo,
+    pub(crate) participant: ParticipantId,
+    /// Leg that carries it.
+    pub(crate) leg: Key,
+    /// Smallest first; exactly one for audio.
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) payload_types: Vec<(PayloadType, Carries)>,
+    pub(crate) loudness: Loudness,
+}
+
+impl Publication {
+    /// Sound or picture?
+    pub(crate) fn kind(&self) -> MediaKind {
+        self.track.source.kind()
+    }
+
+    /// Shown before cameras when there is not enough for all.
+    pub(crate) fn is_screen(&self) -> bool {
+        self.track.source == Source::Screen
+    }
+
+    /// What `payload_type` carries, if this track's m-line has it.
+    pub(crate) fn carries(&self, payload_type: PayloadType) -> Option<Carries> {
+        self.payload_types
+            .iter()
+            .find(|(known, _)| *known == payload_type)
+            .map(|(_, carries)| *carries)
+    }
+
+    /// The layer with this rid; a track without rids has one layer.
+    pub(crate) fn layer_by_rid(&self, rid: Option<Rid>) -> Option<usize> {
+        match rid {
+            Some(rid) => self.layers.iter().position(|layer| layer.rid == Some(rid)),
+            None if self.layers.len() == 1 => Some(0),
+            None => None,
+        }
+    }
+
+    /// Is this layer being sent? One that fell silent while others go on is not.
+    pub(crate) fn is_live(&self, layer: usize) -> bool {
+        let Some(last) = self.layers.get(layer).and_then(Layer::last_packet) else {
+            return false;
+        };
+        let newest = self.layers.iter().filter_map(Layer::last_packet).max();
+        newest.is_none_or(|newest| newest.since(last) < LAYER_LOST)
+    }
+
+    /// The layer for a picture of `width` by `height` pixels: the smallest live one that covers nine tenths of it, else the largest live one.
+    pub(crate) fn layer_for(&self, width: u16, height: u16) -> Option<usize> {
+        let covers = |size: (u16, u16)| {
+            u32::from(size.0) * 10 >= u32::from(width) * 9
+                || u32::from(size.1) * 10 >= u32::from(height) * 9
+        };
+        let live = || {
+            self.layers
+                .iter()
+                .enumerate()
+                .filter(|(index, _)| self.is_live(*index))
+        };
+        live()
+            .find(|(_, layer)| covers(layer.size))
+            .or_else(|| live().next_back())
+            .map(|(index, _)| index)
+    }
+
+    /// The timestamp of `layer` at the moment that `timestamp` names in `other`, by both layers' sender reports.
+    pub(crate) fn align(&self, timestamp: u32, from: usize, to: usize) -> Option<u32> {
+        let (from, to) = (self.layers.get(from)?, self.layers.get(to)?);
+        let (a, b) = (from.sender_clock()?, to.sender_clock()?);
+        let ticks = i64::from(from.clock_rate);
+        #[expect(
+            clippy::cast_possible_wrap,
+            reason = "distance of two NTP times within the same hour"
+        )]
+        let ntp_distance = i128::from(a.ntp.0.wrapping_sub(b.ntp.0) as i64);
+        let between = i64::try_from((ntp_distance * i128::from(ticks)) >> 32).ok()?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "timestamps wrap"
+        )]
+        let between = between as u32;
+        let since_report = timestamp.wrapping_sub(a.timestamp);
+        Some(b.timestamp.wrapping_add(between).wrapping_add(since_report))
+    }
+}

@@ -1,0 +1,69 @@
+//! What an engine counted. Plain numbers: they are bumped on the packet path and read once a second by whoever wants them.
+
+use crate::forwarder::DropReason;
+
+/// Counters since the engine was made; gauges are marked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Datagrams handed in.
+    pub datagrams_in: u64,
+    /// RTP packets that were authentic.
+    pub packets_in: u64,
+    /// Their payload bytes.
+    pub bytes_in: u64,
+    /// RTP packets sealed, retransmissions included.
+    pub packets_out: u64,
+    /// Their bytes with header and tag.
+    pub bytes_out: u64,
+    /// Send calls that carried media.
+    pub sends: u64,
+    /// SRTCP packets that were authentic.
+    pub rtcp_in: u64,
+    /// SRTCP packets sent.
+    pub rtcp_out: u64,
+    /// Packets that subscribers asked for again.
+    pub nacks_in: u64,
+    /// Packets that publishers were asked for again.
+    pub nacks_out: u64,
+    /// Retransmissions sent to subscribers.
+    pub rtx_out: u64,
+    /// Packets that publishers sent again and that filled a hole.
+    pub rtx_in: u64,
+    /// PLI and FIR from subscribers.
+    pub keyframe_requests_in: u64,
+    /// PLI to publishers.
+    pub keyframe_requests_out: u64,
+    /// Slots that changed layer or source.
+    pub switches: u64,
+    /// Packets whose authentication failed.
+    pub open_failures: u64,
+    /// Packets that came twice.
+    pub replayed: u64,
+    /// Datagrams that no leg knows.
+    pub unroutable: u64,
+    /// Datagrams that make no sense.
+    pub malformed: u64,
+    /// RTP packets of no declared track.
+    pub unbound: u64,
+    /// Gauge: legs.
+    pub legs: u64,
+    /// Gauge: legs that are connected.
+    pub legs_connected: u64,
+    /// Legs that connected with AES-GCM.
+    pub legs_gcm: u64,
+    /// Legs that connected with AES-CM and HMAC-SHA1, which cost four times as much.
+    pub legs_cm: u64,
+    /// Gauge: rooms.
+    pub rooms: u64,
+    /// Packets that were not forwarded to a subscriber, by [`DropReason`] in the order of [`DropReason::ALL`].
+    pub dropped: [u64; DropReason::ALL.len()],
+}
+
+impl Stats {
+    pub(crate) fn drop_packets(&mut self, reason: DropReason, count: u64) {
+        let index = DropReason::ALL.iter().position(|known| *known == reason);
+        if let Some(counter) = index.and_then(|index| self.dropped.get_mut(index)) {
+            *counter += count;
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Time inside the engine: microseconds since it was made, so that a moment fits in eight bytes of a ring entry.
+
+use std::ops::{Add, Sub};
+use std::time::{Duration, Instant};
+
+/// A moment, in microseconds since the engine's start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Tick(pub(crate) u64);
+
+impl Tick {
+    /// Later than every other moment.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
+    /// Time since `earlier`, zero if that lies ahead.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Milliseconds since the engine's start.
+    pub(crate) fn as_millis(self) -> u64 {
+        self.0 / 1000
+    }
+}
+
+impl Add<Duration> for Tick {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
+        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(micros))
+    }
+}
+
+impl Sub<Duration> for Tick {
+    type Output = Self;
+
+    fn sub(self, span: Duration) -> Self {
+        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(micros))
+    }
+}
+
+/// Turns the caller's clock into ticks and back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Epoch(Instant);
+
+impl Epoch {
+    /// Ticks are counted from `start`.
+    pub(crate) fn new(start: Instant) -> Self {
+        Self(start)
+    }
+
+    /// The caller's moment as ticks; moments before the start are zero.
+    pub(crate) fn tick(self, at: Instant) -> Tick {
+        Tick(0) + at.saturating_duration_since(self.0)
+    }
+
+    /// Ticks as the caller's moment.
+    pub(crate) fn instant(self, at: Tick) -> Instant {
+        self.0 + Duration::from_micros(at.0.min(u64::from(u32::MAX) * 1_000_000))
+    }
+}
