@@ -1,0 +1,492 @@
+//! All rooms and all hosts. Pure: messages and time in, messages out.
+//!
+//! Owns: who is in which room with which rights, which host serves it in which term, and every deadline. Does not own:
+//! sockets, queues, clocks, and what a session description says.
+//!
+//! The caller feeds `handle_*`, then drains [`Registry::poll_output`], then sleeps until [`Registry::poll_timeout`].
+//! What fails is answered to the one who asked; a broken participant or host cannot fail anybody else.
+
+mod admin;
+mod hosts;
+mod join;
+mod moderation;
+mod negotiation;
+mod roster;
+mod session;
+mod timers;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use baton_protocol::{
+    ErrorCode, HostCommand, HostMessage, IceServer, LeaveReason, LegId, ParticipantId, PeerMessage,
+    RoomId, ServiceMessage,
+};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::access::Access;
+use crate::denied::DenySet;
+use crate::host::{Hosts, LinkId};
+use crate::limits::Limits;
+use crate::now::Now;
+use crate::participant::{Participant, Presence};
+use crate::room::Room;
+use crate::token::{Keys, Secret};
+
+pub use admin::RoomView;
+use session::Session;
+pub use session::{Call, CallError, CallReply, Publisher, SessionId, SessionKey, SessionOpen};
+use timers::{Timer, Timers};
+
+/// One signaling socket. Numbered by the shell, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// One question of the shell that is answered later. Numbered by the shell, never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(pub u64);
+
+/// How a registry is set up.
+#[derive(Clone, Debug)]
+pub struct RegistryConfig {
+    /// Who may come in.
+    pub access: Access,
+    /// Signs resume tokens, and verifies what it has signed.
+    pub secret: Secret,
+    /// STUN and TURN servers that everybody is told.
+    pub ice_servers: Vec<IceServer>,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// What the shell has to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Send to one participant.
+    Peer {
+        /// Whose socket.
+        connection: ConnectionId,
+        /// What.
+        message: ServiceMessage,
+    },
+    /// Send the same to several.
+    Peers {
+        /// Whose sockets.
+        connections: Vec<ConnectionId>,
+        /// What.
+        message: ServiceMessage,
+    },
+    /// Close a socket after what was sent to it.
+    ClosePeer {
+        /// Which.
+        connection: ConnectionId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Send to a host.
+    Host {
+        /// Its link.
+        link: LinkId,
+        /// What.
+        command: HostCommand,
+    },
+    /// Close a host's link.
+    CloseHost {
+        /// Which.
+        link: LinkId,
+        /// Why, for people.
+        message: String,
+    },
+    /// Answer a question of the shell.
+    Reply {
+        /// Which question.
+        call: CallId,
+        /// The answer.
+        reply: CallReply,
+    },
+}
+
+/// Why a socket is closed; each has a WebSocket close code (RFC 6455 section 7.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The participant is no longer in the room.
+    Over,
+    /// What it sent was refused for good.
+    Refused,
+    /// The service stops and comes back: resume.
+    Restart,
+}
+
+/// All rooms and hosts of one signaling service.
+#[derive(Debug)]
+pub struct Registry {
+    config: RegistryConfig,
+    /// Keys for tokens of people: the configured ones and the own secret.
+    keys: Keys,
+    /// Key for what the service itself has signed.
+    own: Keys,
+    rng: StdRng,
+    /// A random number per start: tells resume tokens of this life from those of an earlier one.
+    life: u64,
+    started: Instant,
+    rooms: BTreeMap<RoomId, Room>,
+    seats: BTreeMap<ConnectionId, Seat>,
+    sessions: BTreeMap<SessionId, Session>,
+    hosts: Hosts,
+    denied: DenySet,
+    timers: Timers,
+    requests: u32,
+    resumes: u64,
+    outputs: VecDeque<Output>,
+}
+
+/// Where a socket sits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seat {
+    room: RoomId,
+    participant: ParticipantId,
+}
+
+/// Why somebody does not get what they asked for.
+#[derive(Debug)]
+struct Refused {
+    code: ErrorCode,
+    message: String,
+    leg: Option<LegId>,
+    is_fatal: bool,
+}
+
+impl Refused {
+    fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            leg: None,
+            is_fatal: false,
+        }
+    }
+
+    fn fatal(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            is_fatal: true,
+            ..Self::new(code, message)
+        }
+    }
+
+    fn about(mut self, leg: LegId) -> Self {
+        self.leg = Some(leg);
+        self
+    }
+}
+
+impl Registry {
+    /// An empty registry. The same seed and the same inputs give the same outputs.
+    pub fn new(config: RegistryConfig, seed: [u8; 32], now: Now) -> Self {
+        let own = Keys::default()
+            .with_secret(&config.secret)
+            .expect("one key is within the bound");
+        let keys = match &config.access {
+            Access::Open => own.clone(),
+            Access::Tokens { keys } => keys.joined(&own),
+        };
+        let mut rng = StdRng::from_seed(seed);
+        Self {
+            keys,
+            own,
+            life: rng.next_u64(),
+            rng,
+            started: now.instant,
+            rooms: BTreeMap::new(),
+            seats: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            hosts: Hosts::default(),
+            denied: DenySet::default(),
+            timers: Timers::default(),
+            requests: 0,
+            resumes: 0,
+            outputs: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// Something came in on a participant's socket.
+    pub fn handle_peer(&mut self, connection: ConnectionId, message: PeerMessage, now: Now) {
+        if let Err(refused) = self.peer_message(connection, message, now) {
+            self.refuse(connection, refused);
+        }
+    }
+
+    /// A participant's socket is gone; they may come back.
+    pub fn handle_peer_gone(&mut self, connection: ConnectionId, now: Now) {
+        let Some(seat) = self.seats.remove(&connection) else {
+            return;
+        };
+        let until = now.instant + self.config.limits.resume_window;
+        let Some(room) = self.rooms.get_mut(&seat.room) else {
+            return;
+        };
+        let Some(participant) = room.participants.get_mut(&seat.participant) else {
+            return;
+        };
+        participant.presence = Presence::Lost { until };
+        self.timers
+            .insert(until, Timer::Absence(seat.room.clone(), seat.participant));
+        self.outputs.extend(room.announce(seat.participant));
+    }
+
+    /// A host's link came up. `subject` is that of its token.
+    pub fn handle_host_linked(&mut self, link: LinkId, subject: Option<String>) {
+        self.hosts.insert_link(link, subject);
+    }
+
+    /// Something came in on a host's link.
+    pub fn handle_host(&mut self, link: LinkId, message: HostMessage, now: Now) {
+        self.host_message(link, message, now);
+    }
+
+    /// A host's link is gone; media of running calls is not touched.
+    pub fn handle_host_gone(&mut self, link: LinkId, now: Now) {
+        if let Some(host) = self.hosts.remove_link(link, now.instant) {
+            self.fail_pending(host, now);
+        }
+    }
+
+    /// A question of the shell; answered by [`Output::Reply`], maybe later.
+    pub fn handle_call(&mut self, call: CallId, question: Call, now: Now) {
+        if let Err(error) = self.answer_call(call, question, now) {
+            self.outputs.push_back(Output::Reply {
+                call,
+                reply: CallReply::Failed(error),
+            });
+        }
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Now) {
+        while let Some(timer) = self.timers.pop_due(now.instant) {
+            self.timer_fired(timer, now);
+        }
+    }
+
+    /// The service stops and will come back: sockets are closed, media is left alone.
+    pub fn handle_shutdown(&mut self) {
+        for connection in self.seats.keys() {
+            self.outputs.push_back(Output::ClosePeer {
+                connection: *connection,
+                reason: CloseReason::Restart,
+            });
+        }
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// The next thing to do, until there is none.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Rooms now.
+    pub fn room_count(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// Participants now, also those that may come back.
+    pub fn participant_count(&self) -> usize {
+        self.rooms
+            .values()
+            .map(|room| room.participants.len())
+            .sum()
+    }
+
+    /// Linked hosts now.
+    pub fn host_count(&self) -> usize {
+        self.hosts.linked()
+    }
+
+    /// How often somebody came back.
+    pub fn resume_count(&self) -> u64 {
+        self.resumes
+    }
+
+    fn peer_message(
+        &mut self,
+        connection: ConnectionId,
+        message: PeerMessage,
+        now: Now,
+    ) -> Result<(), Refused> {
+        let message = match message {
+            PeerMessage::Join(join) => return self.join(connection, join, now),
+            PeerMessage::Ping { nonce } => {
+                self.send(connection, ServiceMessage::Pong { nonce });
+                return Ok(());
+            }
+            PeerMessage::Unknown => return Ok(()),
+            other => other,
+        };
+        let seat = self.seats.get(&connection).cloned();
+        let seat = seat.ok_or_else(|| {
+            Refused::new(
+                ErrorCode::NotJoined,
+                "the first message of a connection is `join`",
+            )
+        })?;
+        match message {
+            PeerMessage::Offer {
+                leg,
+                epoch,
+                sdp,
+                tracks,
+            } => self
+                .offer(&seat, leg, epoch, sdp, tracks, now)
+                .map_err(|refused| refused.about(leg)),
+            PeerMessage::Candidate { leg, candidate } => self.candidate(&seat, leg, candidate),
+            PeerMessage::CloseLeg { leg } => self.close_leg(&seat, leg),
+            PeerMessage::Mute { track, muted } => self.mute_own(&seat, track, muted),
+            PeerMessage::Rename { name } => self.rename(&seat, &name),
+            PeerMessage::Chat { text, to } => self.chat(&seat, connection, text, to, now),
+            PeerMessage::Kick { participant } => self.kick(&seat, participant, now),
+            PeerMessage::MuteOther { track } => self.mute_other(&seat, track),
+            PeerMessage::Leave => {
+                self.remove(&seat.room, seat.participant, LeaveReason::Left, now);
+                Ok(())
+            }
+            PeerMessage::Join(_) | PeerMessage::Ping { .. } | PeerMessage::Unknown => Ok(()),
+        }
+    }
+
+    /// Takes a participant out of a room: socket, legs and tracks go with them.
+    fn remove(&mut self, room: &RoomId, participant: ParticipantId, reason: LeaveReason, now: Now) {
+        let Some(entry) = self.rooms.get_mut(room) else {
+            return;
+        };
+        let Some(gone) = entry.participants.remove(&participant) else {
+            return;
+        };
+        if gone.is_visible() {
+            let left = ServiceMessage::ParticipantLeft {
+                participant,
+                reason,
+            };
+            self.outputs.push_back(entry.tell_all(left));
+        }
+        let host = entry.term.host;
+        if entry.is_empty() {
+            entry.vacancy = entry.vacancy.wrapping_add(1);
+            let due = now.instant + self.config.limits.empty_room;
+            self.timers
+                .insert(due, Timer::Vacancy(room.clone(), entry.vacancy));
+        }
+        if !gone.legs.is_empty() {
+            let command = HostCommand::Close {
+                room: room.clone(),
+                participant,
+                leg: None,
+            };
+            self.command(host, command);
+        }
+        self.dismiss(&gone, reason);
+    }
+
+    /// Tells somebody who was taken out, and closes what they were reached by.
+    fn dismiss(&mut self, gone: &Participant, reason: LeaveReason) {
+        match &gone.presence {
+            Presence::Socket(connection) => {
+                self.seats.remove(connection);
+                if reason != LeaveReason::Left {
+                    self.send(*connection, ServiceMessage::Removed { reason });
+                }
+                self.outputs.push_back(Output::ClosePeer {
+                    connection: *connection,
+                    reason: CloseReason::Over,
+                });
+            }
+            Presence::Session(session) => {
+                self.sessions.remove(session);
+                self.fail_calls(gone, &CallError::Gone);
+            }
+            Presence::Lost { .. } | Presence::Unclaimed { .. } => {}
+        }
+    }
+
+    /// Forgets a room; everybody in it is sent away.
+    fn close_room(&mut self, room: &RoomId, now: Now) {
+        let ids: Vec<_> = match self.rooms.get(room) {
+            Some(entry) => entry.participants.keys().copied().collect(),
+            None => return,
+        };
+        for participant in ids {
+            self.remove(room, participant, LeaveReason::RoomClosed, now);
+        }
+        if let Some(entry) = self.rooms.remove(room) {
+            let host = entry.term.host;
+            self.hosts.release(host, room);
+            self.command(host, HostCommand::CloseRoom { room: room.clone() });
+        }
+    }
+
+    fn timer_fired(&mut self, timer: Timer, now: Now) {
+        match timer {
+            Timer::Absence(room, participant) => {
+                let entry = self.rooms.get(&room);
+                let one = entry.and_then(|entry| entry.participants.get(&participant));
+                let is_over = one.is_some_and(|one| match one.presence {
+                    Presence::Lost { until } | Presence::Unclaimed { until } => {
+                        until <= now.instant
+                    }
+                    Presence::Socket(_) | Presence::Session(_) => false,
+                });
+                if is_over {
+                    self.remove(&room, participant, LeaveReason::TimedOut, now);
+                }
+            }
+            Timer::Vacancy(room, vacancy) => {
+                let entry = self.rooms.get(&room);
+                if entry.is_some_and(|entry| entry.is_empty() && entry.vacancy == vacancy) {
+                    self.close_room(&room, now);
+                }
+            }
+            Timer::Answer(room, participant, leg, request) => {
+                self.answer_overdue(&room, participant, leg, request, now);
+            }
+        }
+    }
+
+    /// Sends to a host if it is linked. What it misses it learns from its next hello.
+    fn command(&mut self, host: baton_protocol::HostId, command: HostCommand) {
+        if let Some(link) = self.hosts.link_of(host) {
+            self.outputs.push_back(Output::Host { link, command });
+        }
+    }
+
+    fn send(&mut self, connection: ConnectionId, message: ServiceMessage) {
+        self.outputs.push_back(Output::Peer {
+            connection,
+            message,
+        });
+    }
+
+    fn refuse(&mut self, connection: ConnectionId, refused: Refused) {
+        self.send(
+            connection,
+            ServiceMessage::Error {
+                code: refused.code,
+                message: refused.message,
+                leg: refused.leg,
+                fatal: refused.is_fatal,
+            },
+        );
+        if refused.is_fatal {
+            self.outputs.push_back(Output::ClosePeer {
+                connection,
+                reason: CloseReason::Refused,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,376 @@
+//! Coming in and coming back.
+
+use baton_protocol::{
+    Epoch, ErrorCode, Grants, HostTerm, Join, Joined, LeaveReason, OLDEST_PROTOCOL_VERSION,
+    PROTOCOL_VERSION, ParticipantId, RoomId, ServiceMessage,
+};
+
+use super::{CloseReason, ConnectionId, Output, Refused, Registry, Seat};
+use crate::access::Access;
+use crate::denied::Mark;
+use crate::now::Now;
+use crate::participant::{Participant, Presence};
+use crate::room::Room;
+use crate::text::checked_name;
+use crate::token::{JoinToken, MAX_TOKEN_LIFE, ResumeToken, Token, TokenError};
+
+/// Somebody whom a token, or an open service, lets in.
+pub(super) struct Newcomer {
+    pub(super) name: String,
+    pub(super) grants: Grants,
+    pub(super) subject: Option<String>,
+    pub(super) token_id: Option<String>,
+}
+
+impl Registry {
+    pub(super) fn join(
+        &mut self,
+        connection: ConnectionId,
+        join: Join,
+        now: Now,
+    ) -> Result<(), Refused> {
+        if self.seats.contains_key(&connection) {
+            let message = "this connection has joined already; open another one";
+            return Err(Refused::new(ErrorCode::Invalid, message));
+        }
+        if join.protocol < OLDEST_PROTOCOL_VERSION {
+            let message = format!(
+                "this service speaks protocol {OLDEST_PROTOCOL_VERSION} to {PROTOCOL_VERSION}, not {}; load the page again",
+                join.protocol
+            );
+            return Err(Refused::fatal(ErrorCode::Version, message));
+        }
+        let protocol = join.protocol.min(PROTOCOL_VERSION);
+        if let Some(resume) = &join.resume
+            && let Some(participant) = self.resume(connection, &join.room, &resume.token, now)?
+        {
+            self.resumes += 1;
+            self.welcome(connection, &join.room, participant, protocol, true, now);
+            return Ok(());
+        }
+        let newcomer = self.newcomer(&join.room, join.token.as_deref(), Some(&join.name), now);
+        let newcomer = newcomer.map_err(|refused| Refused {
+            is_fatal: true,
+            ..refused
+        })?;
+        let participant = self
+            .admit(&join.room, newcomer, Presence::Socket(connection), now)
+            .map_err(|refused| Refused {
+                is_fatal: true,
+                ..refused
+            })?;
+        self.welcome(connection, &join.room, participant, protocol, false, now);
+        Ok(())
+    }
+
+    /// Checks the token, or that none is needed.
+    pub(super) fn newcomer(
+        &self,
+        room: &RoomId,
+        token: Option<&str>,
+        name: Option<&str>,
+        now: Now,
+    ) -> Result<Newcomer, Refused> {
+        let said = |name: Option<&str>| {
+            let name = name.unwrap_or_default();
+            checked_name(name).map_err(|message| Refused::new(ErrorCode::Invalid, message))
+        };
+        let Some(token) = token else {
+            let Access::Open = self.config.access else {
+                let message = "a token is needed to enter; ask whoever invited you";
+                return Err(Refused::new(ErrorCode::Unauthorized, message));
+            };
+            return Ok(Newcomer {
+                name: said(name)?,
+                grants: Access::open_grants(),
+                subject: None,
+                token_id: None,
+            });
+        };
+        let token = self.join_token(room, token, now)?;
+        Ok(Newcomer {
+            name: match token.name {
+                Some(name) => name,
+                None => said(name)?,
+            },
+            grants: token.grants,
+            subject: Some(token.subject),
+            token_id: token.token_id,
+        })
+    }
+
+    fn join_token(&self, room: &RoomId, token: &str, now: Now) -> Result<JoinToken, Refused> {
+        let unauthorized =
+            |error: TokenError| Refused::new(ErrorCode::Unauthorized, error.to_string());
+        let token = match self
+            .keys
+            .verify(token, now.unix_s())
+            .map_err(unauthorized)?
+        {
+            Token::Join(token) => token,
+            Token::Resume(_) | Token::Host(_) | Token::Admin(_) => {
+                return Err(unauthorized(TokenError::Purpose));
+            }
+        };
+        if token.room != *room {
+            let message = "the token is for another room";
+            return Err(Refused::new(ErrorCode::Unauthorized, message));
+        }
+        let marks = [
+            Some(Mark::Subject(token.subject.clone())),
+            token.token_id.clone().map(Mark::TokenId),
+        ];
+        if self.is_denied(room, marks, token.issued_at, now) {
+            return Err(removed_before());
+        }
+        Ok(token)
+    }
+
+    /// Puts somebody into a room, which is made if need be.
+    pub(super) fn admit(
+        &mut self,
+        room: &RoomId,
+        newcomer: Newcomer,
+        presence: Presence,
+        now: Now,
+    ) -> Result<ParticipantId, Refused> {
+        if !self.rooms.contains_key(room) {
+            let term = self.first_term()?;
+            self.create_room(room, term)?;
+        }
+        let twin = newcomer.subject.as_deref();
+        let twin = twin.and_then(|subject| self.rooms.get(room)?.by_subject(subject));
+        if let Some(twin) = twin {
+            self.remove(room, twin, LeaveReason::Replaced, now);
+        }
+        let limit = self.config.limits.participants;
+        let entry = self.rooms.get_mut(room).expect("the room was made above");
+        if entry.participants.len() >= limit {
+            return Err(Refused::new(ErrorCode::Limit, "the room is full"));
+        }
+        let id = entry.fresh_participant(&mut self.rng);
+        let participant = Participant {
+            id,
+            name: newcomer.name,
+            grants: newcomer.grants,
+            subject: newcomer.subject,
+            token_id: newcomer.token_id,
+            generation: 0,
+            presence,
+            legs: std::collections::BTreeMap::new(),
+        };
+        entry.participants.insert(id, participant);
+        Ok(id)
+    }
+
+    pub(super) fn create_room(&mut self, room: &RoomId, term: HostTerm) -> Result<(), Refused> {
+        if self.rooms.len() >= self.config.limits.rooms {
+            let message = "the service has no room for another room; try again later";
+            return Err(Refused::new(ErrorCode::Limit, message));
+        }
+        self.hosts.assign(term.host, room);
+        self.rooms
+            .insert(room.clone(), Room::new(room.clone(), term));
+        Ok(())
+    }
+
+    /// The term of a new room: the host with the fewest rooms.
+    fn first_term(&self) -> Result<HostTerm, Refused> {
+        let host = self.hosts.least_loaded();
+        let term = host.and_then(|host| self.hosts.term(host, Epoch::FIRST));
+        term.ok_or_else(|| {
+            Refused::new(
+                ErrorCode::NoHost,
+                "no host can serve a room now; try again in a moment",
+            )
+        })
+    }
+
+    /// Somebody shows a resume token. `None`: it leads nowhere any more, so that they join like anybody else.
+    fn resume(
+        &mut self,
+        connection: ConnectionId,
+        room: &RoomId,
+        token: &str,
+        now: Now,
+    ) -> Result<Option<ParticipantId>, Refused> {
+        let Ok(Token::Resume(token)) = self.own.verify(token, now.unix_s()) else {
+            return Ok(None);
+        };
+        if token.room != *room {
+            return Ok(None);
+        }
+        let marks = [
+            Some(Mark::Participant(token.participant)),
+            token.subject.clone().map(Mark::Subject),
+            token.token_id.clone().map(Mark::TokenId),
+        ];
+        if self.is_denied(room, marks, token.issued_at, now) {
+            return Err(Refused {
+                is_fatal: true,
+                ..removed_before()
+            });
+        }
+        let known = self
+            .rooms
+            .get(room)
+            .is_some_and(|entry| entry.participants.contains_key(&token.participant));
+        let id = token.participant;
+        let is_back = match known {
+            true => self.reclaim(connection, token),
+            false => self.readmit(connection, token, now),
+        };
+        Ok(is_back.then_some(id))
+    }
+
+    /// Gives a participant who is still in the room the new socket.
+    fn reclaim(&mut self, connection: ConnectionId, token: ResumeToken) -> bool {
+        let Some(entry) = self.rooms.get_mut(&token.room) else {
+            return false;
+        };
+        let was_unclaimed = entry.is_unclaimed(token.participant);
+        let Some(participant) = entry.participants.get_mut(&token.participant) else {
+            return false;
+        };
+        if was_unclaimed {
+            participant.name = token.name;
+            participant.grants = token.grants;
+            participant.subject = token.subject;
+            participant.token_id = token.token_id;
+            participant.generation = token.generation;
+            let grants = &participant.grants;
+            for leg in participant.legs.values_mut() {
+                leg.tracks.retain(|track| grants.may_publish(track.source));
+            }
+        } else if token.life != self.life
+            || token.generation.saturating_add(1) < participant.generation
+        {
+            // The welcome with the newest token may have been lost with the socket, so one older is good too.
+            return false;
+        }
+        let before = std::mem::replace(&mut participant.presence, Presence::Socket(connection));
+        if let Presence::Socket(old) = before {
+            self.seats.remove(&old);
+            let reason = LeaveReason::Replaced;
+            self.send(old, ServiceMessage::Removed { reason });
+            let reason = CloseReason::Over;
+            self.outputs.push_back(Output::ClosePeer {
+                connection: old,
+                reason,
+            });
+        }
+        true
+    }
+
+    /// Lets somebody in again whom an earlier life of the service knew.
+    fn readmit(&mut self, connection: ConnectionId, token: ResumeToken, now: Now) -> bool {
+        if token.life == self.life || !self.is_settling(now) {
+            return false;
+        }
+        if !self.rooms.contains_key(&token.room)
+            && self.create_room(&token.room, token.term).is_err()
+        {
+            return false;
+        }
+        let limit = self.config.limits.participants;
+        let Some(entry) = self.rooms.get_mut(&token.room) else {
+            return false;
+        };
+        let is_twin = token
+            .subject
+            .as_deref()
+            .is_some_and(|subject| entry.by_subject(subject).is_some());
+        if entry.participants.len() >= limit || is_twin {
+            return false;
+        }
+        let participant = Participant {
+            id: token.participant,
+            name: token.name,
+            grants: token.grants,
+            subject: token.subject,
+            token_id: token.token_id,
+            generation: token.generation,
+            presence: Presence::Socket(connection),
+            legs: std::collections::BTreeMap::new(),
+        };
+        entry.participants.insert(token.participant, participant);
+        true
+    }
+
+    /// Is the service so young that people and hosts of its earlier life may still come back?
+    pub(super) fn is_settling(&self, now: Now) -> bool {
+        now.instant < self.started + self.config.limits.resume_window
+    }
+
+    fn welcome(
+        &mut self,
+        connection: ConnectionId,
+        room: &RoomId,
+        id: ParticipantId,
+        protocol: u16,
+        resumed: bool,
+        now: Now,
+    ) {
+        let (life, secret) = (self.life, &self.config.secret);
+        let Some(entry) = self.rooms.get_mut(room) else {
+            return;
+        };
+        let term = entry.term.clone();
+        let Some(me) = entry.participants.get_mut(&id) else {
+            return;
+        };
+        me.generation = me.generation.saturating_add(1);
+        let token = Token::Resume(ResumeToken {
+            room: room.clone(),
+            participant: id,
+            name: me.name.clone(),
+            grants: me.grants.clone(),
+            subject: me.subject.clone(),
+            token_id: me.token_id.clone(),
+            life,
+            generation: me.generation,
+            term: term.clone(),
+            issued_at: now.unix_s(),
+            expires_at: now.unix_s() + MAX_TOKEN_LIFE.as_secs(),
+        });
+        let grants = me.grants.clone();
+        let announcement = me.is_visible().then(|| me.info());
+        let joined = Joined {
+            protocol,
+            room: room.clone(),
+            me: id,
+            resumed,
+            resume: secret.mint(&token),
+            grants,
+            host: term,
+            participants: entry.seen_by(id),
+            ice_servers: self.config.ice_servers.clone(),
+        };
+        if let Some(participant) = announcement {
+            let message = ServiceMessage::Participant { participant };
+            self.outputs.push_back(entry.tell_others(id, message));
+        }
+        let seat = Seat {
+            room: room.clone(),
+            participant: id,
+        };
+        self.seats.insert(connection, seat);
+        self.send(connection, ServiceMessage::Joined(joined));
+    }
+
+    fn is_denied(
+        &self,
+        room: &RoomId,
+        marks: impl IntoIterator<Item = Option<Mark>>,
+        issued_at: u64,
+        now: Now,
+    ) -> bool {
+        let mut marks = marks.into_iter().flatten();
+        marks.any(|mark| self.denied.contains(room, mark, issued_at, now.unix_s()))
+    }
+}
+
+fn removed_before() -> Refused {
+    let message = "you were removed from this room; only a new invitation lets you in again";
+    Refused::new(ErrorCode::Forbidden, message)
+}

@@ -1,0 +1,204 @@
+//! What a host that comes back already serves, against what signaling believes: after a restart of either side, or a
+//! lost link, both know the same legs again. Media is never touched for somebody who may still be there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use baton_protocol::{
+    HostCommand, HostId, LegId, ParticipantId, RoomId, RosterLeg, RosterRoom, ServiceMessage,
+};
+
+use super::Registry;
+use super::timers::Timer;
+use crate::denied::Mark;
+use crate::now::Now;
+use crate::participant::{Leg, Participant, Presence};
+
+impl Registry {
+    /// A host said hello with everything it serves.
+    pub(super) fn reconcile(&mut self, host: HostId, roster: Vec<RosterRoom>, now: Now) {
+        let mut served = BTreeSet::new();
+        for room in roster {
+            if !self.adopt_room(host, &room, now) {
+                self.command(host, HostCommand::CloseRoom { room: room.room });
+                continue;
+            }
+            served.insert(room.room.clone());
+            self.merge_legs(host, room, now);
+        }
+        let mut missing = Vec::new();
+        for room in self.rooms.values().filter(|room| room.term.host == host) {
+            if !served.contains(&room.id) {
+                missing.push(room.id.clone());
+            }
+        }
+        for room in missing {
+            self.forget_lost_legs(&room, &BTreeSet::new(), now);
+        }
+    }
+
+    /// Is this host the host of that room, now at least?
+    fn adopt_room(&mut self, host: HostId, roster: &RosterRoom, now: Now) -> bool {
+        let Some(room) = self.rooms.get_mut(&roster.room) else {
+            let term = self.hosts.term(host, roster.epoch);
+            let term = term.filter(|_| self.is_settling(now) && !roster.legs.is_empty());
+            return term.is_some_and(|term| self.create_room(&roster.room, term).is_ok());
+        };
+        let epoch = if room.term.host == host {
+            roster.epoch.max(room.term.epoch)
+        } else if room.has_legs() {
+            return false;
+        } else {
+            // Two hosts may have been believed in the same epoch, so the next one settles it.
+            roster.epoch.max(room.term.epoch).next()
+        };
+        let Some(term) = self.hosts.term(host, epoch) else {
+            return false;
+        };
+        if term != room.term {
+            let before = std::mem::replace(&mut room.term, term.clone());
+            self.outputs
+                .push_back(room.tell_all(ServiceMessage::HostChanged { host: term }));
+            self.hosts.release(before.host, &roster.room);
+        }
+        self.hosts.assign(host, &roster.room);
+        true
+    }
+
+    fn merge_legs(&mut self, host: HostId, roster: RosterRoom, now: Now) {
+        let living: BTreeSet<_> = roster
+            .legs
+            .iter()
+            .map(|leg| (leg.participant, leg.leg))
+            .collect();
+        self.forget_lost_legs(&roster.room, &living, now);
+        let mut by_owner: BTreeMap<ParticipantId, Vec<RosterLeg>> = BTreeMap::new();
+        for leg in roster.legs {
+            by_owner.entry(leg.participant).or_default().push(leg);
+        }
+        for (owner, legs) in by_owner {
+            self.merge_owner(host, &roster.room, owner, legs, now);
+        }
+    }
+
+    /// Legs that signaling believed in and the host does not have.
+    fn forget_lost_legs(
+        &mut self,
+        room: &RoomId,
+        living: &BTreeSet<(ParticipantId, LegId)>,
+        now: Now,
+    ) {
+        let Some(entry) = self.rooms.get(room) else {
+            return;
+        };
+        let mut lost = Vec::new();
+        for one in entry.participants.values() {
+            for (leg, state) in &one.legs {
+                if state.pending.is_none() && !living.contains(&(one.id, *leg)) {
+                    lost.push((one.id, *leg));
+                }
+            }
+        }
+        let host = entry.term.host;
+        for (participant, leg) in lost {
+            let closed = baton_protocol::LegState::Closed;
+            self.leg_changed(host, room, participant, leg, closed, now);
+        }
+    }
+
+    fn merge_owner(
+        &mut self,
+        host: HostId,
+        room: &RoomId,
+        owner: ParticipantId,
+        legs: Vec<RosterLeg>,
+        now: Now,
+    ) {
+        let is_settling = self.is_settling(now);
+        let is_removed = self
+            .denied
+            .contains(room, Mark::Participant(owner), 0, now.unix_s());
+        let Some(entry) = self.rooms.get_mut(room) else {
+            return;
+        };
+        let is_full = entry.participants.len() >= self.config.limits.participants;
+        if !entry.participants.contains_key(&owner) {
+            if is_removed || !is_settling || is_full || owner.0 == 0 {
+                let command = HostCommand::Close {
+                    room: room.clone(),
+                    participant: owner,
+                    leg: None,
+                };
+                return self.command(host, command);
+            }
+            let until = now.instant + self.config.limits.resume_window;
+            entry
+                .participants
+                .insert(owner, unclaimed(owner, Presence::Unclaimed { until }));
+            self.timers
+                .insert(until, Timer::Absence(room.clone(), owner));
+        }
+        let Some(one) = entry.participants.get_mut(&owner) else {
+            return;
+        };
+        let is_claimed = !matches!(one.presence, Presence::Unclaimed { .. });
+        let mut excess = Vec::new();
+        let mut differing = Vec::new();
+        for leg in legs {
+            if !one.has_room_for(leg.leg) {
+                excess.push(leg.leg);
+                continue;
+            }
+            let known = one.legs.entry(leg.leg).or_default();
+            if known.is_open {
+                let theirs = |id| leg.tracks.iter().find(|track| track.id == id);
+                let muted = known.tracks.iter();
+                let muted =
+                    muted.filter(|track| theirs(track.id).is_some_and(|t| t.muted != track.muted));
+                differing.extend(muted.map(|track| (track.id, track.muted)));
+                continue;
+            }
+            let mut tracks = leg.tracks;
+            tracks.truncate(baton_protocol::limits::MAX_TRACKS);
+            tracks.retain(|track| !is_claimed || one.grants.may_publish(track.source));
+            *known = Leg {
+                tracks,
+                is_open: true,
+                pending: known.pending.take(),
+                ..Leg::default()
+            };
+        }
+        for leg in excess {
+            let command = HostCommand::Close {
+                room: room.clone(),
+                participant: owner,
+                leg: Some(leg),
+            };
+            self.command(host, command);
+        }
+        for (track, muted) in differing {
+            let command = HostCommand::SetMuted {
+                room: room.clone(),
+                track,
+                muted,
+            };
+            self.command(host, command);
+        }
+        if is_claimed {
+            self.announce(room, owner);
+        }
+    }
+}
+
+/// Somebody whom only a host remembers: nameless and without rights until a resume token says who they are.
+fn unclaimed(id: ParticipantId, presence: Presence) -> Participant {
+    Participant {
+        id,
+        name: String::new(),
+        grants: baton_protocol::Grants::default(),
+        subject: None,
+        token_id: None,
+        generation: 0,
+        presence,
+        legs: BTreeMap::new(),
+    }
+}

@@ -1,0 +1,40 @@
+//! The OpenAPI 3.1 document of `/api/v1`, made from the handlers.
+
+use axum::Json;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::api;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Baton", description = "Rooms, participants and tokens of a Baton service.", license(name = "Apache-2.0 OR MIT")),
+    paths(
+        api::list_rooms,
+        api::room,
+        api::delete_room,
+        api::mint_token,
+        api::list_participants,
+        api::participant,
+        api::kick,
+        api::mute,
+    ),
+    modifiers(&Bearer)
+)]
+struct Document;
+
+/// Admin tokens are bearer tokens.
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        components.add_security_scheme("bearer", bearer);
+    }
+}
+
+/// The document; no token is needed to read it.
+pub(super) async fn document() -> Json<utoipa::openapi::OpenApi> {
+    Json(Document::openapi())
+}
