@@ -1,1 +1,20 @@
-//! TBD
+//! The host: the library that forwards media for rooms, whoever's computer it runs on.
+//!
+//! [`Host`] is the engine with what it must not have itself: sockets, threads, a clock, and a link to signaling.
+//! The central host and a promoted participant start it the same way; nothing here knows the `baton` binary, its
+//! configuration or its web page (they live in `main.rs` and `app/`).
+//!
+//! Way of a datagram: `host/socket.rs` receives a batch, `host/worker.rs` feeds it to its engine (or hands it to the
+//! worker that owns the leg: `host/handover.rs`), then drains the engine into `host/socket.rs` again.
+//! Way of a command: [`HostLink`] (in process, or `link/remote.rs` over a WebSocket), `host.rs` picks the worker of the
+//! room, the worker obeys; messages go back over the same link.
+
+#![forbid(unsafe_code)]
+
+mod host;
+pub mod link;
+
+pub use host::announce::{Announced, reachable_addresses};
+pub use host::snapshot::{Snapshot, Snapshots, Traffic};
+pub use host::{Host, HostConfig, StartError};
+pub use link::HostLink;

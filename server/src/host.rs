@@ -1,0 +1,235 @@
+//! Starts the workers, gives every room to one of them, and stops them.
+//!
+//! Owns: which worker serves which room. Does not own: what a worker does (`worker`), where commands come from
+//! ([`crate::link`]).
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use baton_engine::Config;
+use baton_protocol::{HostCommand, RoomId};
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+
+use crate::link::HostLink;
+use announce::{Announced, reachable_addresses};
+use handover::Neighbours;
+use snapshot::{Snapshot, Snapshots};
+use worker::{Control, Engine, Worker};
+
+pub(crate) mod announce;
+mod handover;
+pub(crate) mod snapshot;
+mod socket;
+mod worker;
+
+/// How a host is set up.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    /// UDP address of the media. Port 0 takes a free one. `[::]` means every address of both families.
+    pub media: SocketAddr,
+    /// Addresses under which participants reach `media`. Empty: those of the network interfaces.
+    pub announce: Vec<Announced>,
+    /// Threads that forward. More than one needs Linux (SO_REUSEPORT); elsewhere one is used.
+    pub workers: NonZeroUsize,
+    /// ICE-lite (RFC 8445 section 2.5): right for a host with an address of its own, wrong behind a NAT.
+    pub ice_lite: bool,
+}
+
+impl HostConfig {
+    /// As many workers as the machine has cores, at most four.
+    pub fn default_workers() -> NonZeroUsize {
+        let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        cores.min(MOST_DEFAULT_WORKERS)
+    }
+}
+
+/// Why a host did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The media address could not be used.
+    #[error("cannot open the media address {address} (UDP): {source}")]
+    Bind {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The network interfaces could not be read.
+    #[error("cannot list the network interfaces: {0}; set `announce` instead")]
+    Interfaces(io::Error),
+    /// A forwarding thread could not be made.
+    #[error("cannot start a media thread: {0}")]
+    Thread(io::Error),
+    /// The engine refused its configuration.
+    #[error("cannot start the engine: {0}")]
+    Engine(String),
+}
+
+/// A running host. Dropping it stops the media; [`Host::stop`] also waits until every goodbye is out.
+#[derive(Debug)]
+pub struct Host {
+    media: SocketAddr,
+    announced: Vec<SocketAddr>,
+    workers: Vec<mpsc::Sender<Control>>,
+    snapshots: Snapshots,
+    dispatcher: AbortHandle,
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.dispatcher.abort();
+    }
+}
+
+impl Host {
+    /// Opens the sockets, starts the workers, and serves `link` until it closes or the host is stopped.
+    ///
+    /// Must be called inside a tokio runtime, which then carries commands to the workers; media never passes through it.
+    pub fn start(config: &HostConfig, link: HostLink) -> Result<Self, StartError> {
+        let workers = if cfg!(target_os = "linux") {
+            config.workers.get()
+        } else {
+            1
+        };
+        let sockets =
+            socket::bind_all(config.media, workers).map_err(|source| StartError::Bind {
+                address: config.media,
+                source,
+            })?;
+        let media = sockets.address;
+        let announced = reachable_addresses(media, sockets.is_dual, &config.announce)
+            .map_err(StartError::Interfaces)?;
+
+        let seats = sockets
+            .per_worker
+            .into_iter()
+            .zip(Neighbours::introduce(workers));
+        let mut controls = Vec::with_capacity(workers);
+        let mut readers = Vec::with_capacity(workers);
+        for (index, (sockets, neighbours)) in seats.enumerate() {
+            let engine = engine(&announced, config.ice_lite)?;
+            let (control, inbox) = mpsc::channel(CONTROL_QUEUE);
+            let (publisher, reader) = watch::channel(Snapshot::default());
+            let worker = Worker::new(engine, neighbours, inbox, link.messages.clone(), publisher);
+            spawn(index, worker, sockets)?;
+            controls.push(control);
+            readers.push(reader);
+        }
+        let dispatcher = tokio::spawn(dispatch(link.commands, controls.clone()));
+        Ok(Self {
+            media,
+            announced,
+            workers: controls,
+            snapshots: Snapshots::new(readers),
+            dispatcher: dispatcher.abort_handle(),
+        })
+    }
+
+    /// The UDP address in use, with the port that was chosen.
+    pub fn media(&self) -> SocketAddr {
+        self.media
+    }
+
+    /// The addresses participants are told.
+    pub fn announced(&self) -> &[SocketAddr] {
+        &self.announced
+    }
+
+    /// Reader of the workers' counters; stays valid after the host is gone.
+    pub fn snapshots(&self) -> Snapshots {
+        self.snapshots.clone()
+    }
+
+    /// Says goodbye on every leg and waits, at most for `patience`, until the last datagram is out.
+    pub async fn stop(self, patience: Duration) {
+        let stopped = async {
+            for worker in &self.workers {
+                // An error means that the worker is gone already.
+                let _ = worker.send(Control::Stop).await;
+            }
+            self.snapshots.closed().await;
+        };
+        if tokio::time::timeout(patience, stopped).await.is_err() {
+            tracing::warn!("a media thread did not stop in time");
+        }
+    }
+}
+
+fn engine(announced: &[SocketAddr], ice_lite: bool) -> Result<Engine, StartError> {
+    let config = Config {
+        announced: announced.to_vec(),
+        ice_lite,
+    };
+    Engine::new(config, rand::random(), Instant::now())
+        .map_err(|error| StartError::Engine(error.to_string()))
+}
+
+fn spawn(
+    index: usize,
+    worker: Worker,
+    sockets: Vec<std::net::UdpSocket>,
+) -> Result<(), StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(StartError::Thread)?;
+    let task = move || {
+        if let Err(error) = runtime.block_on(worker.run(sockets)) {
+            tracing::error!(worker = index, %error, "a media thread ended");
+        }
+    };
+    thread::Builder::new()
+        .name(format!("media-{index}"))
+        .spawn(task)
+        .map_err(StartError::Thread)?;
+    Ok(())
+}
+
+/// Carries commands to the worker of their room. A full worker holds signaling back; nothing is dropped.
+async fn dispatch(mut commands: mpsc::Receiver<HostCommand>, workers: Vec<mpsc::Sender<Control>>) {
+    let pins = RandomState::new();
+    while let Some(command) = commands.recv().await {
+        let Some(room) = room_of(&command) else {
+            continue;
+        };
+        let Some(worker) = workers.get(pin(&pins, room, workers.len())) else {
+            continue;
+        };
+        if worker.send(Control::Command(command)).await.is_err() {
+            tracing::error!("a media thread is gone; its rooms are not served any more");
+        }
+    }
+}
+
+/// Keyed hash: nobody can choose room names that all land on one worker.
+fn pin(pins: &RandomState, room: &RoomId, workers: usize) -> usize {
+    let hash = pins.hash_one(room) % workers.max(1) as u64;
+    usize::try_from(hash).expect("smaller than the number of workers")
+}
+
+fn room_of(command: &HostCommand) -> Option<&RoomId> {
+    match command {
+        HostCommand::Negotiate(negotiate) => Some(&negotiate.room),
+        HostCommand::RestartIce { room, .. }
+        | HostCommand::Candidate { room, .. }
+        | HostCommand::SetMuted { room, .. }
+        | HostCommand::Close { room, .. }
+        | HostCommand::CloseRoom { room } => Some(room),
+        HostCommand::Accepted { .. } | HostCommand::Unknown => None,
+    }
+}
+
+const MOST_DEFAULT_WORKERS: NonZeroUsize = NonZeroUsize::new(4).expect("four is not zero");
+
+/// Commands waiting for one worker.
+const CONTROL_QUEUE: usize = 1024;
+
+#[cfg(test)]
+mod tests;

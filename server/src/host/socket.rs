@@ -1,0 +1,371 @@
+//! UDP in batches: many datagrams per receive call (recvmmsg and GRO), a whole frame per send call (GSO).
+//!
+//! Owns: sockets, their buffers, segmentation and its fallback. Does not own: what is in a datagram.
+
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::task::{Context, Poll};
+
+use baton_engine::Transmit;
+use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+
+use super::snapshot::Traffic;
+
+/// The sockets of all workers, one per address family each.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    pub(crate) address: SocketAddr,
+    /// IPv6 was asked for on every address, and IPv4 is served beside it.
+    pub(crate) is_dual: bool,
+    pub(crate) per_worker: Vec<Vec<std::net::UdpSocket>>,
+}
+
+/// Opens `media` once per worker. `[::]` means every address of both families, on one port.
+pub(crate) fn bind_all(media: SocketAddr, workers: usize) -> io::Result<Bound> {
+    let is_everywhere = media.is_ipv6() && media.ip().is_unspecified();
+    let mut attempts = if media.port() == 0 { PORT_ATTEMPTS } else { 1 };
+    loop {
+        attempts -= 1;
+        let mut per_worker: Vec<Vec<_>> = (0..workers).map(|_| Vec::with_capacity(2)).collect();
+        let address = bind_family(media, &mut per_worker)?;
+        if !is_everywhere {
+            return Ok(Bound {
+                address,
+                is_dual: false,
+                per_worker,
+            });
+        }
+        let v4 = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port());
+        match bind_family(v4, &mut per_worker) {
+            Ok(_) => {
+                return Ok(Bound {
+                    address,
+                    is_dual: true,
+                    per_worker,
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts > 0 => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The first socket is bound alone, so that another process on the port is noticed; only then is the port shared.
+fn bind_family(
+    address: SocketAddr,
+    per_worker: &mut [Vec<std::net::UdpSocket>],
+) -> io::Result<SocketAddr> {
+    let is_shared = per_worker.len() > 1;
+    let mut chosen = address;
+    for (index, sockets) in per_worker.iter_mut().enumerate() {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::DGRAM,
+            Some(Protocol::UDP),
+        )?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        if index > 0 {
+            share_port(&socket)?;
+        }
+        socket.bind(&chosen.into())?;
+        if index == 0 {
+            chosen = socket.local_addr()?.as_socket().unwrap_or(address);
+            if is_shared {
+                share_port(&socket)?;
+            }
+        }
+        widen(&socket, index == 0 && !address.ip().is_loopback());
+        socket.set_nonblocking(true)?;
+        sockets.push(socket.into());
+    }
+    Ok(chosen)
+}
+
+#[cfg(unix)]
+fn share_port(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+#[cfg(not(unix))]
+fn share_port(_socket: &Socket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Asks for large kernel buffers; what the system refuses shows as loss under load, so say so where it matters.
+fn widen(socket: &Socket, is_told: bool) {
+    // Refusals are normal; the sizes that count are read back below.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    let _ = socket.set_send_buffer_size(SEND_BUFFER);
+    // Linux reports twice what may be used (socket(7)).
+    let share = if cfg!(target_os = "linux") { 2 } else { 1 };
+    let receive = socket.recv_buffer_size().unwrap_or(0) / share;
+    let send = socket.send_buffer_size().unwrap_or(0) / share;
+    if is_told && (receive < RECEIVE_BUFFER / 2 || send < SEND_BUFFER / 2) {
+        tracing::warn!(
+            receive_bytes = receive,
+            send_bytes = send,
+            "the system grants small socket buffers, bursts may be lost; \
+             raise net.core.rmem_max to {RECEIVE_BUFFER} and net.core.wmem_max to {SEND_BUFFER}"
+        );
+    }
+}
+
+/// One UDP socket of one worker.
+#[derive(Debug)]
+pub(crate) struct MediaSocket {
+    io: tokio::net::UdpSocket,
+    state: UdpSocketState,
+    local: SocketAddr,
+    could_segment: bool,
+}
+
+impl MediaSocket {
+    /// Must be called inside the worker's runtime.
+    pub(crate) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
+        let local = socket.local_addr()?;
+        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+        let io = tokio::net::UdpSocket::from_std(socket)?;
+        let could_segment = state.max_gso_segments() > 1;
+        Ok(Self {
+            io,
+            state,
+            local,
+            could_segment,
+        })
+    }
+
+    /// Can this socket send to `destination`?
+    pub(crate) fn reaches(&self, destination: SocketAddr) -> bool {
+        self.local.is_ipv4() == destination.is_ipv4()
+    }
+
+    /// The local address of a datagram whose destination the kernel reported as `ip`.
+    pub(crate) fn local(&self, ip: Option<IpAddr>) -> SocketAddr {
+        SocketAddr::new(ip.unwrap_or(self.local.ip()), self.local.port())
+    }
+
+    /// Is there something to receive?
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.io.poll_recv_ready(cx).map(|_| ())
+    }
+
+    /// Waits until the send buffer has room.
+    pub(crate) async fn writable(&self) -> io::Result<()> {
+        self.io.writable().await
+    }
+
+    /// One receive call. `Ok(0)` and `WouldBlock`: nothing there.
+    pub(crate) fn receive(&self, batch: &mut Batch) -> io::Result<usize> {
+        let receive = || {
+            let mut slots = batch.bytes.chunks_exact_mut(SLOT);
+            let mut buffers: [IoSliceMut<'_>; BATCH] = std::array::from_fn(|_| {
+                IoSliceMut::new(slots.next().expect("a slot for each buffer"))
+            });
+            self.state
+                .recv(UdpSockRef::from(&self.io), &mut buffers, &mut batch.meta)
+        };
+        self.io.try_io(Interest::READABLE, receive)
+    }
+
+    /// Sends `bytes` from `*sent` on, in as few calls as the system allows. `*sent` says how far it came: after
+    /// `WouldBlock` the same call continues there.
+    pub(crate) fn send(
+        &self,
+        transmit: &Transmit,
+        bytes: &[u8],
+        sent: &mut usize,
+        traffic: &mut Traffic,
+    ) -> io::Result<()> {
+        let segment = transmit.segment_size.filter(|&size| size > 0);
+        while let Some(rest) = bytes.get(*sent..).filter(|rest| !rest.is_empty()) {
+            let segment = segment.unwrap_or(rest.len());
+            let most = self
+                .state
+                .max_gso_segments()
+                .min(LARGEST_SEND / segment)
+                .max(1);
+            let size = rest.len().min(segment * most);
+            let call = quinn_udp::Transmit {
+                destination: transmit.destination,
+                ecn: None,
+                contents: rest.get(..size).unwrap_or(rest),
+                segment_size: (size > segment).then_some(segment),
+                src_ip: transmit.source,
+            };
+            let send = || self.state.try_send(UdpSockRef::from(&self.io), &call);
+            match self.io.try_io(Interest::WRITABLE, send) {
+                Ok(()) => {
+                    traffic.send_calls += 1;
+                    *sent += size;
+                }
+                // The interface does not segment (EIO, EINVAL): the state knows now, and the rest goes out singly.
+                Err(_) if most > 1 && self.state.max_gso_segments() == 1 => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries segmentation again after an error switched it off: the route may be another one by now.
+    pub(crate) fn revive_segmentation(&mut self) {
+        if self.could_segment
+            && self.state.max_gso_segments() == 1
+            && let Ok(state) = UdpSocketState::new(UdpSockRef::from(&self.io))
+        {
+            self.state = state;
+        }
+    }
+}
+
+/// Space for what one receive call brings. Only the pages that are used become resident.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    bytes: Box<[u8]>,
+    meta: [RecvMeta; BATCH],
+}
+
+impl Batch {
+    pub(crate) fn new() -> Self {
+        Self {
+            bytes: vec![0; BATCH * SLOT].into_boxed_slice(),
+            meta: [RecvMeta::default(); BATCH],
+        }
+    }
+
+    /// The first `count` slots: where each came from, and its datagrams, `stride` bytes each.
+    pub(crate) fn filled(&mut self, count: usize) -> impl Iterator<Item = (RecvMeta, &mut [u8])> {
+        let filled = self.meta.iter().zip(self.bytes.chunks_exact_mut(SLOT));
+        filled
+            .take(count)
+            .filter_map(|(meta, slot)| Some((*meta, slot.get_mut(..meta.len)?)))
+    }
+}
+
+/// Receive calls take up to this many senders at a time.
+const BATCH: usize = 16;
+
+/// A coalesced receive has at most this many bytes.
+const SLOT: usize = 64 * 1024;
+
+/// Most bytes of one send call: the largest UDP payload over IPv4 (RFC 768, RFC 791).
+const LARGEST_SEND: usize = 65_507;
+
+const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
+const SEND_BUFFER: usize = 4 * 1024 * 1024;
+
+/// Tries to find one free port that both families can have.
+const PORT_ATTEMPTS: u32 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn loopback(port: u16) -> SocketAddr {
+        SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port)
+    }
+
+    #[test]
+    fn all_workers_share_one_port_that_no_other_process_can_take() {
+        let bound = bind_all(loopback(0), 3).unwrap();
+        assert_eq!(bound.per_worker.len(), 3);
+        for sockets in &bound.per_worker {
+            assert_eq!(sockets[0].local_addr().unwrap(), bound.address);
+        }
+        for workers in [1, 3] {
+            let error = bind_all(bound.address, workers).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::AddrInUse, "{workers} workers");
+        }
+    }
+
+    #[test]
+    fn every_address_means_both_families_on_one_port() {
+        let Ok(bound) = bind_all("[::]:0".parse().unwrap(), 2) else {
+            return; // No IPv6 on this machine.
+        };
+        assert!(bound.is_dual);
+        for sockets in &bound.per_worker {
+            let ports: Vec<_> = sockets
+                .iter()
+                .map(|s| s.local_addr().unwrap().port())
+                .collect();
+            assert_eq!(ports, [bound.address.port(); 2]);
+        }
+    }
+
+    async fn exchange(segmented: bool) -> (usize, Traffic) {
+        let mut bound = bind_all(loopback(0), 1).unwrap();
+        let socket = MediaSocket::new(bound.per_worker.remove(0).remove(0)).unwrap();
+        socket.writable().await.unwrap();
+        let receiver = tokio::net::UdpSocket::bind(loopback(0)).await.unwrap();
+        let transmit = Transmit {
+            destination: receiver.local_addr().unwrap(),
+            source: None,
+            size: 2900,
+            segment_size: segmented.then_some(1000),
+        };
+        let (mut sent, mut traffic) = (0, Traffic::default());
+        socket
+            .send(&transmit, &[7; 2900], &mut sent, &mut traffic)
+            .unwrap();
+        assert_eq!(sent, 2900);
+        let mut buffer = [0; 4000];
+        let mut sizes = Vec::new();
+        while sizes.iter().sum::<usize>() < 2900 {
+            let arrived = receiver.recv(&mut buffer);
+            sizes.push(
+                tokio::time::timeout(Duration::from_secs(5), arrived)
+                    .await
+                    .unwrap()
+                    .unwrap(),
+            );
+        }
+        let expected: &[usize] = if segmented {
+            &[1000, 1000, 900]
+        } else {
+            &[2900]
+        };
+        assert_eq!(sizes, expected);
+        (socket.state.max_gso_segments(), traffic)
+    }
+
+    #[tokio::test]
+    async fn a_segmented_transmit_arrives_as_its_datagrams_in_as_few_calls_as_possible() {
+        let (segments, traffic) = exchange(true).await;
+        assert_eq!(traffic.send_calls, if segments > 1 { 1 } else { 3 });
+        assert_eq!(exchange(false).await.1.send_calls, 1);
+    }
+
+    #[tokio::test]
+    async fn a_coalesced_receive_is_cut_into_its_datagrams() {
+        let mut bound = bind_all(loopback(0), 2).unwrap();
+        let mut both = bound
+            .per_worker
+            .drain(..)
+            .map(|mut s| MediaSocket::new(s.remove(0)).unwrap());
+        let (a, b) = (both.next().unwrap(), both.next().unwrap());
+        let sender = tokio::net::UdpSocket::bind(loopback(0)).await.unwrap();
+        for n in 0..40_u8 {
+            sender.send_to(&[n; 100], bound.address).await.unwrap();
+        }
+        let mut batch = Batch::new();
+        let mut seen = Vec::new();
+        let deadline = std::time::Instant::now() + Duration::from_secs(5);
+        while seen.len() < 40 && std::time::Instant::now() < deadline {
+            for socket in [&a, &b] {
+                let count = socket.receive(&mut batch).unwrap_or(0);
+                for (meta, bytes) in batch.filled(count) {
+                    assert_eq!(meta.addr, sender.local_addr().unwrap());
+                    assert_eq!(socket.local(meta.dst_ip), bound.address);
+                    seen.extend(bytes.chunks(meta.stride).map(|d| d[0]));
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(seen, (0..40).collect::<Vec<_>>());
+    }
+}

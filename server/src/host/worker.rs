@@ -1,0 +1,369 @@
+//! A worker: one thread that owns an engine, its sockets and its rooms. The loop is a list.
+//!
+//! Feeding everything there is before draining is what lets one send call carry a whole frame. The clock is read
+//! once per turn; nothing is allocated, locked or logged per packet.
+
+use std::collections::VecDeque;
+use std::future::{pending, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+#[cfg(not(test))]
+pub(crate) use baton_engine::Engine;
+use baton_engine::{Datagram, Event, Routed, Transmit};
+use baton_protocol::{HostCommand, HostMessage};
+#[cfg(test)]
+pub(crate) use standin::Engine;
+use tokio::sync::{mpsc, watch};
+
+use super::handover::{Handover, Neighbours, Parcel};
+use super::snapshot::{PERIOD, Snapshot, Traffic};
+use super::socket::{Batch, MediaSocket};
+
+#[cfg(test)]
+mod standin;
+
+/// What a worker is told.
+#[derive(Debug)]
+pub(crate) enum Control {
+    /// By signaling, for one of its rooms.
+    Command(HostCommand),
+    /// Say goodbye and end.
+    Stop,
+}
+
+/// Why a worker woke up.
+enum Wake {
+    /// A datagram, a deadline, room in a queue: the turn finds out.
+    Look,
+    Control(Option<Control>),
+    Parcel(Parcel),
+}
+
+pub(crate) struct Worker {
+    engine: Engine,
+    neighbours: Option<Neighbours>,
+    control: mpsc::Receiver<Control>,
+    messages: mpsc::Sender<HostMessage>,
+    backlog: VecDeque<HostMessage>,
+    batch: Batch,
+    outgoing: Vec<u8>,
+    traffic: Traffic,
+    snapshots: watch::Sender<Snapshot>,
+    publish_at: Instant,
+    revive_at: Instant,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        engine: Engine,
+        neighbours: Option<Neighbours>,
+        control: mpsc::Receiver<Control>,
+        messages: mpsc::Sender<HostMessage>,
+        snapshots: watch::Sender<Snapshot>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            engine,
+            neighbours,
+            control,
+            messages,
+            backlog: VecDeque::new(),
+            batch: Batch::new(),
+            outgoing: Vec::with_capacity(LARGEST_TRANSMIT),
+            traffic: Traffic::default(),
+            snapshots,
+            publish_at: now,
+            revive_at: now + REVIVE,
+        }
+    }
+
+    /// Turns until told to stop, or until nobody is left who could tell.
+    pub(crate) async fn run(mut self, sockets: Vec<std::net::UdpSocket>) -> io::Result<()> {
+        let mut sockets = sockets
+            .into_iter()
+            .map(MediaSocket::new)
+            .collect::<io::Result<Vec<_>>>()?;
+        let mut wake = Wake::Look;
+        loop {
+            let now = Instant::now();
+            let is_last = self.obey(wake, now);
+            self.receive(&sockets, now);
+            self.take_over(now);
+            self.expire(now);
+            self.transmit(&sockets, now).await;
+            self.report();
+            self.publish(&mut sockets, now);
+            if is_last {
+                return Ok(());
+            }
+            wake = self.sleep(&sockets).await;
+        }
+    }
+
+    /// Commands, a bounded number per turn. True: this is the last turn.
+    fn obey(&mut self, wake: Wake, now: Instant) -> bool {
+        let mut next = match wake {
+            Wake::Look => None,
+            Wake::Control(None) => Some(Control::Stop),
+            Wake::Control(some) => some,
+            Wake::Parcel(parcel) => {
+                self.unpack(parcel, now);
+                None
+            }
+        };
+        for _ in 0..COMMANDS_PER_TURN {
+            match next.take().or_else(|| self.control.try_recv().ok()) {
+                None => return false,
+                Some(Control::Command(command)) => self.engine.handle_command(command, now),
+                Some(Control::Stop) => {
+                    self.engine.close(now);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Everything the sockets have, up to a budget, so that sending and commands get their turn under a flood.
+    fn receive(&mut self, sockets: &[MediaSocket], now: Instant) {
+        for socket in sockets {
+            for _ in 0..BATCHES_PER_TURN {
+                match socket.receive(&mut self.batch) {
+                    Ok(count) if count > 0 => self.feed(socket, count, now),
+                    Ok(_) => break,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(_) => self.traffic.receive_errors += 1,
+                }
+            }
+        }
+    }
+
+    fn feed(&mut self, socket: &MediaSocket, count: usize, now: Instant) {
+        self.traffic.receive_calls += 1;
+        for (meta, bytes) in self.batch.filled(count) {
+            let stride = meta.stride.max(1);
+            let (remote, local) = (meta.addr, socket.local(meta.dst_ip));
+            let mut start = 0;
+            while let Some(datagram) = next_datagram(bytes, start, stride) {
+                self.traffic.received += 1;
+                let size = datagram.len();
+                let datagram = Datagram {
+                    remote,
+                    local,
+                    bytes: datagram,
+                };
+                if self.engine.handle_datagram(datagram, now) == Routed::Elsewhere {
+                    // The rest of the slot has the same sender, so it goes along.
+                    let rest = bytes.get(start..).unwrap_or_default();
+                    self.traffic.received += (rest.len() / stride) as u64;
+                    pass_on(
+                        &mut self.neighbours,
+                        &mut self.traffic,
+                        remote,
+                        local,
+                        stride,
+                        rest,
+                    );
+                    break;
+                }
+                start += size;
+            }
+        }
+    }
+
+    /// What other workers received for legs of this one.
+    fn take_over(&mut self, now: Instant) {
+        for _ in 0..PARCELS_PER_TURN {
+            let Some(parcel) = self.neighbours.as_mut().and_then(Neighbours::try_take) else {
+                return;
+            };
+            self.unpack(parcel, now);
+        }
+    }
+
+    fn unpack(&mut self, mut parcel: Parcel, now: Instant) {
+        for bytes in parcel.bytes.chunks_mut(parcel.stride.max(1)) {
+            let (remote, local) = (parcel.remote, parcel.local);
+            let datagram = Datagram {
+                remote,
+                local,
+                bytes,
+            };
+            if self.engine.handle_datagram(datagram, now) == Routed::Elsewhere {
+                self.traffic.unknown += 1;
+            }
+        }
+        if let Some(neighbours) = &self.neighbours {
+            neighbours.give_back(parcel);
+        }
+    }
+
+    fn expire(&mut self, now: Instant) {
+        if self.engine.poll_timeout().is_some_and(|due| due <= now) {
+            self.engine.handle_timeout(now);
+        }
+    }
+
+    /// Everything the engine wants sent. A full send buffer is waited for once per turn; after that what does not fit is lost.
+    async fn transmit(&mut self, sockets: &[MediaSocket], now: Instant) {
+        let mut has_waited = false;
+        while let Some(transmit) = self.engine.poll_transmit(&mut self.outgoing, now) {
+            let bytes = self.outgoing.get(..transmit.size).unwrap_or(&self.outgoing);
+            let Some(socket) = sockets.iter().find(|s| s.reaches(transmit.destination)) else {
+                self.traffic.send_errors += 1;
+                continue;
+            };
+            send(socket, &transmit, bytes, &mut self.traffic, &mut has_waited).await;
+        }
+    }
+
+    /// What the engine has to say, to signaling and to the other workers.
+    fn report(&mut self) {
+        while let Some(event) = self.engine.poll_event() {
+            match event {
+                Event::Message(message) if self.backlog.len() < BACKLOG => {
+                    self.backlog.push_back(message);
+                }
+                Event::Message(_) => self.traffic.messages_dropped += 1,
+                Event::Reachable { ufrag } => {
+                    if let Some(neighbours) = &self.neighbours {
+                        neighbours.claim(ufrag);
+                    }
+                }
+                Event::Unreachable { ufrag } => {
+                    if let Some(neighbours) = &self.neighbours {
+                        neighbours.release(&ufrag);
+                    }
+                }
+            }
+        }
+        while let Some(message) = self.backlog.pop_front() {
+            match self.messages.try_send(message) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(message)) => {
+                    self.backlog.push_front(message);
+                    return;
+                }
+                // Nobody listens to this host any more.
+                Err(mpsc::error::TrySendError::Closed(_)) => self.backlog.clear(),
+            }
+        }
+    }
+
+    fn publish(&mut self, sockets: &mut [MediaSocket], now: Instant) {
+        if now < self.publish_at {
+            return;
+        }
+        self.publish_at = now + PERIOD;
+        self.snapshots.send_replace(Snapshot {
+            engine: self.engine.stats().clone(),
+            traffic: self.traffic,
+            taken: Some(now),
+        });
+        if now >= self.revive_at {
+            self.revive_at = now + REVIVE;
+            for socket in sockets {
+                socket.revive_segmentation();
+            }
+        }
+    }
+
+    async fn sleep(&mut self, sockets: &[MediaSocket]) -> Wake {
+        let due = self.engine.poll_timeout().unwrap_or(self.publish_at);
+        let deadline = due.min(self.publish_at);
+        let readable = poll_fn(|cx| {
+            let is_readable = |socket: &MediaSocket| socket.poll_readable(cx).is_ready();
+            // Every socket is asked, so that each one wakes.
+            match sockets
+                .iter()
+                .map(is_readable)
+                .fold(false, |any, one| any | one)
+            {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        });
+        let neighbours = &mut self.neighbours;
+        let parcel = async {
+            match neighbours {
+                Some(neighbours) => neighbours.arrived().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = readable => Wake::Look,
+            control = self.control.recv() => Wake::Control(control),
+            Some(parcel) = parcel => Wake::Parcel(parcel),
+            _ = self.messages.reserve(), if !self.backlog.is_empty() => Wake::Look,
+            () = tokio::time::sleep_until(deadline.into()) => Wake::Look,
+        }
+    }
+}
+
+/// The datagram that starts at `start`, at most `stride` bytes; `None` at the end.
+fn next_datagram(bytes: &mut [u8], start: usize, stride: usize) -> Option<&mut [u8]> {
+    let rest = bytes.get_mut(start..).filter(|rest| !rest.is_empty())?;
+    let size = rest.len().min(stride);
+    rest.get_mut(..size)
+}
+
+fn pass_on(
+    neighbours: &mut Option<Neighbours>,
+    traffic: &mut Traffic,
+    remote: SocketAddr,
+    local: SocketAddr,
+    stride: usize,
+    rest: &[u8],
+) {
+    let outcome = match neighbours {
+        Some(neighbours) => neighbours.hand_over(remote, local, stride, rest),
+        None => Handover::Unknown,
+    };
+    match outcome {
+        Handover::Sent => traffic.handed_over += 1,
+        Handover::Full => traffic.handover_dropped += 1,
+        Handover::Unknown => traffic.unknown += 1,
+    }
+}
+
+async fn send(
+    socket: &MediaSocket,
+    transmit: &Transmit,
+    bytes: &[u8],
+    traffic: &mut Traffic,
+    has_waited: &mut bool,
+) {
+    let mut sent = 0;
+    while let Err(error) = socket.send(transmit, bytes, &mut sent, traffic) {
+        if error.kind() != io::ErrorKind::WouldBlock {
+            traffic.send_errors += 1;
+            return;
+        }
+        if *has_waited {
+            traffic.send_dropped += 1;
+            return;
+        }
+        *has_waited = true;
+        traffic.send_waits += 1;
+        // Late or failed: the next attempt tells.
+        let _ = tokio::time::timeout(SEND_PATIENCE, socket.writable()).await;
+    }
+}
+
+const COMMANDS_PER_TURN: usize = 64;
+const BATCHES_PER_TURN: usize = 32;
+const PARCELS_PER_TURN: usize = 256;
+
+/// Messages that wait in the worker while the link's queue is full.
+const BACKLOG: usize = 4096;
+
+/// Longest wait for a full send buffer; everything else of the worker waits with it.
+const SEND_PATIENCE: Duration = Duration::from_millis(5);
+
+/// How often switched-off segmentation is tried again.
+const REVIVE: Duration = Duration::from_secs(60);
+
+const LARGEST_TRANSMIT: usize = 64 * 1024;

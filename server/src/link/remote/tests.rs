@@ -1,0 +1,186 @@
+//! The link against a signaling service that comes and goes.
+
+use baton_protocol::{Epoch, LegId, LegState, ParticipantId, RoomId};
+use tokio::net::TcpListener;
+use tokio_tungstenite::accept_hdr_async;
+use tokio_tungstenite::tungstenite::handshake::server::{
+    ErrorResponse, Request as Upgrade, Response,
+};
+
+use super::*;
+type Accepted = WebSocketStream<TcpStream>;
+
+#[tokio::test]
+async fn a_lost_link_comes_back_with_everything_that_happened_meanwhile() {
+    let (listener, link) = signaling().await;
+    let mut socket = accept(&listener).await;
+    let hello = hear_hello(&mut socket).await;
+    assert_eq!((hello.host, hello.rooms.len()), (None, 0));
+    say(&mut socket, &HostCommand::Accepted { host: HostId(7) }).await;
+    link.messages.send(answer("daily", 1)).await.unwrap();
+    assert_eq!(hear(&mut socket).await, answer("daily", 1));
+
+    drop(socket);
+    drop(listener_gap(&listener).await);
+    for participant in 2..5 {
+        link.messages
+            .send(answer("daily", participant))
+            .await
+            .unwrap();
+    }
+    link.messages.send(closed("daily", 1)).await.unwrap();
+
+    let mut socket = accept(&listener).await;
+    let mut hello = hear_hello(&mut socket).await;
+    assert_eq!(hello.host, Some(HostId(7)), "it comes back as who it was");
+    let legs: Vec<_> = hello
+        .rooms
+        .remove(0)
+        .legs
+        .iter()
+        .map(|leg| leg.participant.0)
+        .collect();
+    assert_eq!(legs, [2, 3, 4]);
+}
+
+#[tokio::test]
+async fn commands_arrive_and_what_is_unknown_or_broken_is_passed_over() {
+    let (listener, mut link) = signaling().await;
+    let mut socket = accept(&listener).await;
+    hear_hello(&mut socket).await;
+    for text in [r#"{"type":"dance"}"#, r#"{"type":"close_room"}"#, "]["] {
+        socket.send(Message::Text(text.into())).await.unwrap();
+    }
+    let command = HostCommand::CloseRoom {
+        room: room("daily"),
+    };
+    say(&mut socket, &command).await;
+    assert_eq!(soon(link.commands.recv()).await, Some(command));
+}
+
+#[tokio::test]
+async fn the_token_goes_in_the_header_and_nowhere_else() {
+    let link = RemoteLink {
+        token: "s3cret".to_owned(),
+        ..remote("http://call.example.org/")
+    };
+    let request = request(&link).unwrap();
+    assert_eq!(request.uri(), "ws://call.example.org/host");
+    assert_eq!(request.headers()[AUTHORIZATION], "Bearer s3cret");
+    assert!(!format!("{:?}", request.headers()).contains("s3cret"));
+    let secure = super::request(&remote("https://call.example.org")).unwrap();
+    assert_eq!(secure.uri(), "wss://call.example.org/host");
+}
+
+#[tokio::test]
+async fn an_address_or_token_that_cannot_work_is_refused_at_once() {
+    assert!(matches!(
+        connect(&remote("no address")),
+        Err(InvalidLink::Url(_))
+    ));
+    let link = RemoteLink {
+        token: "a\nb".to_owned(),
+        ..remote("http://localhost")
+    };
+    assert!(matches!(connect(&link), Err(InvalidLink::Token)));
+}
+
+#[tokio::test]
+async fn the_link_ends_with_its_host() {
+    let (listener, link) = signaling().await;
+    let mut socket = accept(&listener).await;
+    hear_hello(&mut socket).await;
+    drop(link);
+    loop {
+        match soon(socket.next()).await {
+            Some(Ok(Message::Close(_))) | None => return,
+            Some(frame) => assert!(matches!(frame, Ok(Message::Ping(_))), "{frame:?}"),
+        }
+    }
+}
+
+fn remote(url: &str) -> RemoteLink {
+    RemoteLink {
+        url: url.to_owned(),
+        token: "token".to_owned(),
+        name: "central".to_owned(),
+        kind: HostKind::Central,
+    }
+}
+
+async fn signaling() -> (TcpListener, HostLink) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    (listener, connect(&remote(&url)).unwrap())
+}
+
+#[allow(
+    clippy::result_large_err,
+    reason = "the shape of the handshake callback is given"
+)]
+async fn accept(listener: &TcpListener) -> Accepted {
+    let (stream, _) = soon(listener.accept()).await.unwrap();
+    let check = |upgrade: &Upgrade, response: Response| -> Result<Response, ErrorResponse> {
+        assert_eq!(upgrade.uri().path(), "/host");
+        assert_eq!(upgrade.headers()[AUTHORIZATION], "Bearer token");
+        Ok(response)
+    };
+    soon(accept_hdr_async(stream, check)).await.unwrap()
+}
+
+/// Takes the next attempt and lets it fail, so that the host has to wait.
+async fn listener_gap(listener: &TcpListener) -> TcpStream {
+    soon(listener.accept()).await.unwrap().0
+}
+
+async fn hear(socket: &mut Accepted) -> HostMessage {
+    loop {
+        if let Message::Text(text) = soon(socket.next()).await.unwrap().unwrap() {
+            return serde_json::from_str(text.as_str()).unwrap();
+        }
+    }
+}
+
+async fn hear_hello(socket: &mut Accepted) -> HostHello {
+    match hear(socket).await {
+        HostMessage::Hello(hello) => hello,
+        other => panic!("the first message is a hello, not {other:?}"),
+    }
+}
+
+async fn say(socket: &mut Accepted, command: &HostCommand) {
+    let text = serde_json::to_string(command).unwrap();
+    socket.send(Message::Text(text.into())).await.unwrap();
+}
+
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(10), future)
+        .await
+        .expect("in time")
+}
+
+fn room(name: &str) -> RoomId {
+    name.parse().unwrap()
+}
+
+fn closed(name: &str, participant: u32) -> HostMessage {
+    HostMessage::Leg {
+        room: room(name),
+        participant: ParticipantId(participant),
+        leg: LegId(1),
+        state: LegState::Closed,
+    }
+}
+
+fn answer(name: &str, participant: u32) -> HostMessage {
+    HostMessage::Answer(baton_protocol::Answer {
+        room: room(name),
+        epoch: Epoch::FIRST,
+        participant: ParticipantId(participant),
+        leg: LegId(1),
+        request: 1,
+        sdp: "v=0".to_owned(),
+        tracks: Vec::new(),
+        slots: Vec::new(),
+    })
+}
