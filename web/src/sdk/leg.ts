@@ -1,0 +1,254 @@
+// One connection to one host. Owns: the peer connection, its m-lines and slots, its data channels, its offers.
+// Does not own: who is in the room, which host it is, what the slots shall show (`Call` says so).
+
+import { Emitter } from './emitter.ts';
+import type { Condition } from './ladder.ts';
+import {
+  type Encoding, SCREEN_BITRATE, type VideoCodec, cameraEncodings, layerInfos, preferCodecs,
+} from './layers.ts';
+import { ParseError, parsePathMessage } from './parse.ts';
+import {
+  CONTROL_CHANNEL, type IceServer, type LegId, PULSE_CHANNEL, type PathFromHost, type PathToHost, type SlotShown, type Source, type TrackId,
+  type TrackOffer,
+} from './protocol.gen.ts';
+
+export const AUDIO_SLOTS = 3;
+
+/** A place for one received track. */
+export interface Slot {
+  readonly transceiver: RTCRtpTransceiver;
+  readonly stream: MediaStream;
+}
+
+/** What goes out on one m-line. */
+interface Sending {
+  readonly transceiver: RTCRtpTransceiver;
+  readonly encodings: readonly Encoding[];
+  /** Size of the last picture source, kept while the camera is off. */
+  size: { width: number; height: number };
+}
+
+export interface OfferOut {
+  readonly sdp: string;
+  readonly tracks: TrackOffer[];
+}
+
+export interface LegOptions {
+  readonly iceServers: readonly IceServer[];
+  readonly codec: VideoCodec;
+  readonly videoSlots: number;
+  /** Width of the camera, for its layers; a usual one where it is off. */
+  readonly cameraWidth: number;
+}
+
+type Negotiation = { readonly at: 'idle' } | { readonly at: 'making' } | { readonly at: 'waiting'; readonly offer: OfferOut };
+
+type LegEvents = {
+  offer: OfferOut;
+  candidate: string;
+  path: PathFromHost;
+  ready: undefined;
+  state: 'connected' | 'disconnected' | 'failed' | 'closed';
+};
+
+export class Leg extends Emitter<LegEvents> {
+  readonly pc: RTCPeerConnection;
+  readonly audioSlots: readonly Slot[];
+  readonly #videoSlots: Slot[] = [];
+  readonly #sending = new Map<Source, Sending>();
+  readonly #muted = new Set<Source>();
+  readonly #control: RTCDataChannel;
+  readonly #codec: VideoCodec;
+  #negotiation: Negotiation = { at: 'idle' };
+  #again = false;
+  #closed = false;
+  #lastView = '';
+  condition: Condition;
+  /** What each slot was asked to show, and what the host says it shows. */
+  assigned = new Map<string, TrackId>();
+  shown: ReadonlyMap<string, SlotShown> = new Map();
+
+  constructor(readonly id: LegId, options: LegOptions) {
+    super();
+    this.condition = { at: 'connecting', since: performance.now() };
+    this.#codec = options.codec;
+    this.pc = new RTCPeerConnection({ iceServers: options.iceServers.map((server) => ({ ...server })), bundlePolicy: 'max-bundle' });
+    // m-line 0 carries the transport for all: it may be inactive, stopping it would end the connection.
+    this.#addSender('microphone', 'audio', []);
+    this.#addSender('camera', 'video', cameraEncodings(options.cameraWidth, options.codec));
+    this.audioSlots = Array.from({ length: AUDIO_SLOTS }, () => this.#addSlot('audio'));
+    this.growSlots(options.videoSlots);
+    this.#control = this.pc.createDataChannel('control', { negotiated: true, id: CONTROL_CHANNEL });
+    const pulse = this.pc.createDataChannel('pulse', { negotiated: true, id: PULSE_CHANNEL, ordered: false, maxRetransmits: 0 });
+    this.#control.addEventListener('open', () => this.emit('ready', undefined));
+    this.#control.addEventListener('close', () => this.#report('closed'));
+    for (const channel of [this.#control, pulse]) {
+      channel.addEventListener('message', (event: MessageEvent<unknown>) => this.#read(event.data));
+    }
+    this.pc.addEventListener('icecandidate', ({ candidate }) => this.emit('candidate', candidate?.candidate ?? ''));
+    this.pc.addEventListener('connectionstatechange', () => {
+      const state = this.pc.connectionState;
+      if (state === 'connected' || state === 'disconnected' || state === 'failed') this.#report(state);
+    });
+  }
+
+  get videoSlots(): readonly Slot[] {
+    return this.#videoSlots;
+  }
+
+  /** Mids of the video slots that the host knows of. */
+  get videoMids(): string[] {
+    return this.#videoSlots.flatMap(({ transceiver }) => (transceiver.currentDirection === 'recvonly' && transceiver.mid !== null ? [transceiver.mid] : []));
+  }
+
+  get isOpen(): boolean {
+    return !this.#closed && this.#control.readyState === 'open';
+  }
+
+  /** Asks for more video slots; true where that needs an offer. */
+  growSlots(count: number): boolean {
+    const before = this.#videoSlots.length;
+    while (this.#videoSlots.length < count) this.#videoSlots.push(this.#addSlot('video'));
+    return this.#videoSlots.length > before;
+  }
+
+  /** Sends a track of a source, or nothing (null). True where that needs an offer. */
+  async setTrack(source: Source, track: MediaStreamTrack | null, muted: boolean): Promise<boolean> {
+    if (this.#closed) return false;
+    const video = source === 'camera' || source === 'screen';
+    const sending = this.#sending.get(source) ?? (track && this.#addSender(source, video ? 'video' : 'audio', []));
+    if (!sending) return false;
+    if (muted) this.#muted.add(source);
+    else this.#muted.delete(source);
+    if (track && video) {
+      const { width = 1280, height = 720 } = track.getSettings();
+      sending.size = { width, height };
+    }
+    const { transceiver } = sending;
+    if (!track && transceiver.sender.track) await this.#setActive(sending, false);
+    await transceiver.sender.replaceTrack(track);
+    if (track) await this.#setActive(sending, true);
+    if (track === null || transceiver.direction === 'sendonly') return false;
+    transceiver.direction = 'sendonly';
+    return true;
+  }
+
+  /** Takes a source out of the offer. */
+  async stopSource(source: Source): Promise<void> {
+    const sending = this.#sending.get(source);
+    if (!sending || this.#closed) return;
+    await sending.transceiver.sender.replaceTrack(null);
+    sending.transceiver.direction = 'inactive';
+  }
+
+  mid(source: Source): string | null {
+    return this.#sending.get(source)?.transceiver.mid ?? null;
+  }
+
+  sender(source: Source): RTCRtpSender | null {
+    return this.#sending.get(source)?.transceiver.sender ?? null;
+  }
+
+  /** Makes an offer, now or after the one under way is answered. */
+  async negotiate(): Promise<void> {
+    if (this.#closed) return;
+    if (this.#negotiation.at !== 'idle') {
+      this.#again = true;
+      return;
+    }
+    this.#negotiation = { at: 'making' };
+    this.#again = false;
+    await this.pc.setLocalDescription();
+    const offer: OfferOut = { sdp: this.pc.localDescription?.sdp ?? '', tracks: this.#tracks() };
+    this.#negotiation = { at: 'waiting', offer };
+    this.emit('offer', offer);
+  }
+
+  async restartIce(): Promise<void> {
+    this.pc.restartIce();
+    await this.negotiate();
+  }
+
+  /** The offer that has no answer yet. */
+  get unanswered(): OfferOut | null {
+    return this.#negotiation.at === 'waiting' ? this.#negotiation.offer : null;
+  }
+
+  async accept(sdp: string): Promise<void> {
+    if (this.#negotiation.at !== 'waiting' || this.#closed) return;
+    await this.pc.setRemoteDescription({ type: 'answer', sdp });
+    this.#negotiation = { at: 'idle' };
+    if (this.#again) await this.negotiate();
+  }
+
+  /** Tells the host something; a view that says nothing new is not sent. */
+  tell(message: PathToHost): void {
+    const text = JSON.stringify(message);
+    if (!this.isOpen || text === this.#lastView) return;
+    this.#lastView = text;
+    this.#control.send(text);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.condition = { at: 'dead' };
+    this.pc.close();
+  }
+
+  #addSender(source: Source, kind: 'audio' | 'video', encodings: readonly Encoding[]): Sending {
+    const single = source === 'screen' ? [{ maxBitrate: SCREEN_BITRATE }] : [];
+    const sendEncodings: RTCRtpEncodingParameters[] = encodings.length > 0 ? encodings.map((encoding) => ({ ...encoding })) : single;
+    const transceiver = this.pc.addTransceiver(kind, { direction: 'inactive', ...(sendEncodings.length > 0 && { sendEncodings }) });
+    this.#preferCodecs(transceiver, kind);
+    const sending: Sending = { transceiver, encodings, size: { width: 1280, height: 720 } };
+    this.#sending.set(source, sending);
+    return sending;
+  }
+
+  #addSlot(kind: 'audio' | 'video'): Slot {
+    const transceiver = this.pc.addTransceiver(kind, { direction: 'recvonly' });
+    this.#preferCodecs(transceiver, kind);
+    return { transceiver, stream: new MediaStream([transceiver.receiver.track]) };
+  }
+
+  #preferCodecs(transceiver: RTCRtpTransceiver, kind: 'audio' | 'video'): void {
+    if (kind === 'audio') return;
+    const codecs = preferCodecs(RTCRtpReceiver.getCapabilities('video')?.codecs ?? [], this.#codec);
+    if (codecs.length > 0) transceiver.setCodecPreferences(codecs);
+  }
+
+  /** `active` ends with a keyframe, which a replaced track alone does not. */
+  async #setActive(sending: Sending, active: boolean): Promise<void> {
+    const { sender } = sending.transceiver;
+    const parameters = sender.getParameters();
+    if (!parameters.encodings?.some((encoding) => (encoding.active ?? true) !== active)) return;
+    for (const encoding of parameters.encodings) encoding.active = active;
+    await sender.setParameters(parameters).catch(() => {
+      // Refused while the m-line is not negotiated; it then starts as it should anyway.
+    });
+  }
+
+  #tracks(): TrackOffer[] {
+    return [...this.#sending].flatMap(([source, { transceiver, encodings, size }]) => {
+      if (transceiver.direction !== 'sendonly' || transceiver.mid === null) return [];
+      const video = source === 'camera' || source === 'screen';
+      const single = [{ ...size, max_bitrate: SCREEN_BITRATE }];
+      const layers = !video ? [] : encodings.length > 0 ? layerInfos(encodings, size.width, size.height) : single;
+      return [{ mid: transceiver.mid, source, layers, muted: this.#muted.has(source) }];
+    });
+  }
+
+  #read(data: unknown): void {
+    if (typeof data !== 'string' || this.#closed) return;
+    try {
+      this.emit('path', parsePathMessage(data));
+    } catch (error) {
+      if (!(error instanceof ParseError)) throw error;
+      console.warn(`leg ${this.id}:`, error.message);
+    }
+  }
+
+  #report(state: LegEvents['state']): void {
+    if (!this.#closed) this.emit('state', state);
+  }
+}

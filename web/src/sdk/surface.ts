@@ -1,0 +1,78 @@
+// A box that shows one stream at a time. Owns: its video elements, and that a picture stays until the next one is really there.
+// Does not own: which stream it is.
+
+/** Shows received video without a blank moment between two streams. */
+export class Surface {
+  readonly #box: HTMLElement;
+  readonly #seen: (now: number, skipped: number) => void;
+  #front: HTMLVideoElement | null = null;
+  #back: HTMLVideoElement | null = null;
+
+  /** `seen` is called for every picture shown, with its time and how many were shown since the call before. */
+  constructor(box: HTMLElement, seen: (now: number, skipped: number) => void) {
+    this.#box = box;
+    this.#seen = seen;
+  }
+
+  show(stream: MediaStream | null): void {
+    const newest = this.#back ?? this.#front;
+    if ((newest?.srcObject ?? null) === stream) return;
+    this.#drop(this.#back);
+    this.#back = null;
+    if (stream === null) {
+      this.#drop(this.#front);
+      this.#front = null;
+      return;
+    }
+    if (this.#front?.srcObject === stream) return;
+    this.#back = this.#element(stream);
+  }
+
+  close(): void {
+    this.show(null);
+  }
+
+  #element(stream: MediaStream): HTMLVideoElement {
+    const video = document.createElement('video');
+    video.muted = true;
+    video.autoplay = true;
+    video.playsInline = true;
+    video.disablePictureInPicture = true;
+    video.tabIndex = -1;
+    video.dataset['at'] = 'back';
+    video.srcObject = stream;
+    const asked = performance.now();
+    let presented = 0;
+    const frame: VideoFrameRequestCallback = (_now, picture) => {
+      if (video !== this.#front && video !== this.#back) return;
+      video.requestVideoFrameCallback(frame);
+      // Firefox first repeats the last picture of a stream that played before.
+      if (video === this.#back && (picture.receiveTime ?? asked) >= asked) this.#swap();
+      if (video === this.#front) this.#seen(picture.presentationTime, presented === 0 ? 0 : Math.max(0, picture.presentedFrames - presented - 1));
+      presented = picture.presentedFrames;
+    };
+    video.requestVideoFrameCallback(frame);
+    // No picture is ever presented in a hidden tab.
+    video.addEventListener('loadeddata', () => {
+      if (document.hidden && video === this.#back) this.#swap();
+    });
+    this.#box.append(video);
+    video.play().catch(() => {
+      // Removed before it played; a muted video is never refused.
+    });
+    return video;
+  }
+
+  #swap(): void {
+    this.#drop(this.#front);
+    this.#front = this.#back;
+    this.#back = null;
+    if (this.#front) this.#front.dataset['at'] = 'front';
+  }
+
+  #drop(video: HTMLVideoElement | null): void {
+    if (!video) return;
+    video.srcObject = null;
+    video.remove();
+  }
+}
