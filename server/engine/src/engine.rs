@@ -52,6 +52,8 @@ pub struct Engine {
     legs: Slab<Leg>,
     demux: Demux,
     sleepers: BinaryHeap<Reverse<(Tick, Sleeper)>>,
+    /// Who is being woken, kept for its memory.
+    due: Vec<(Tick, Sleeper)>,
     dirty: Vec<Key>,
     sending: VecDeque<Key>,
     wanted_keyframes: Vec<(Key, usize)>,
@@ -85,6 +87,7 @@ impl Engine {
             legs: Slab::default(),
             demux: Demux::default(),
             sleepers: BinaryHeap::new(),
+            due: Vec::new(),
             dirty: Vec::new(),
             sending: VecDeque::new(),
             wanted_keyframes: Vec::new(),
@@ -256,28 +259,30 @@ impl Engine {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         let tick = self.epoch.tick(now);
-        while let Some(&Reverse((due, sleeper))) = self.sleepers.peek() {
-            if due > tick {
+        let mut due = std::mem::take(&mut self.due);
+        while let Some(&Reverse((at, sleeper))) = self.sleepers.peek() {
+            if at > tick {
                 break;
             }
             self.sleepers.pop();
+            due.push((at, sleeper));
+        }
+        // Who wants to be woken again at once waits for the next call, so that each call ends.
+        for (at, sleeper) in due.drain(..) {
             match sleeper {
                 Sleeper::Leg(key) => {
-                    if self.legs.get(key).is_some_and(|leg| leg.scheduled == due) {
+                    if self.legs.get(key).is_some_and(|leg| leg.scheduled == at) {
                         self.wake_leg(key, now);
                     }
                 }
                 Sleeper::Room(key) => {
-                    if self
-                        .rooms
-                        .get(key)
-                        .is_some_and(|room| room.scheduled == due)
-                    {
+                    if self.rooms.get(key).is_some_and(|room| room.scheduled == at) {
                         self.wake_room(key, tick);
                     }
                 }
             }
         }
+        self.due = due;
     }
 
     fn wake_leg(&mut self, key: Key, now: Instant) {
@@ -525,7 +530,7 @@ impl Engine {
             Link::Full(transport) => transport.poll_timeout(),
             Link::Keyed => None,
         });
-        own.min(transport.map_or(Tick::NEVER, |due| self.epoch.tick(due)))
+        own.min(transport.map_or(Tick::NEVER, |due| self.epoch.tick_from(due)))
     }
 
     fn schedule_leg(&mut self, key: Key, due: Tick) {

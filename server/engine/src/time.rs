@@ -55,6 +55,12 @@ impl Epoch {
         Tick(0) + at.saturating_duration_since(self.0)
     }
 
+    /// The first tick that is not before the caller's moment: for deadlines, which must not seem due early.
+    pub(crate) fn tick_from(self, at: Instant) -> Tick {
+        let rounded = at.checked_add(Duration::from_nanos(999)).unwrap_or(at);
+        self.tick(rounded)
+    }
+
     /// Ticks as the caller's moment.
     pub(crate) fn instant(self, at: Tick) -> Instant {
         self.0 + Duration::from_micros(at.0.min(u64::from(u32::MAX) * 1_000_000))
