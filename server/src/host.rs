@@ -12,6 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use baton_engine::Config;
+use baton_engine::sdp::{CandidatePolicy, Fingerprint};
+use baton_engine::transport::Certificate;
 use baton_protocol::{HostCommand, RoomId};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
@@ -76,6 +78,7 @@ pub enum StartError {
 pub struct Host {
     media: SocketAddr,
     announced: Vec<SocketAddr>,
+    fingerprint: Fingerprint,
     workers: Vec<mpsc::Sender<Control>>,
     snapshots: Snapshots,
     dispatcher: AbortHandle,
@@ -106,6 +109,15 @@ impl Host {
         let announced = reachable_addresses(media, sockets.is_dual, &config.announce)
             .map_err(StartError::Interfaces)?;
 
+        let certificate =
+            Certificate::generate().map_err(|error| StartError::Engine(error.to_string()))?;
+        let setup = Config {
+            announced: announced.clone(),
+            ice_lite: config.ice_lite,
+            candidates: CandidatePolicy {
+                is_loopback_allowed: media.ip().is_loopback(),
+            },
+        };
         let seats = sockets
             .per_worker
             .into_iter()
@@ -113,7 +125,13 @@ impl Host {
         let mut controls = Vec::with_capacity(workers);
         let mut readers = Vec::with_capacity(workers);
         for (index, (sockets, neighbours)) in seats.enumerate() {
-            let engine = engine(&announced, config.ice_lite)?;
+            let engine = Engine::new(
+                setup.clone(),
+                certificate.clone(),
+                rand::random(),
+                Instant::now(),
+            )
+            .map_err(|error| StartError::Engine(error.to_string()))?;
             let (control, inbox) = mpsc::channel(CONTROL_QUEUE);
             let (publisher, reader) = watch::channel(Snapshot::default());
             let worker = Worker::new(engine, neighbours, inbox, link.messages.clone(), publisher);
@@ -125,6 +143,7 @@ impl Host {
         Ok(Self {
             media,
             announced,
+            fingerprint: certificate.fingerprint(),
             workers: controls,
             snapshots: Snapshots::new(readers),
             dispatcher: dispatcher.abort_handle(),
@@ -139,6 +158,11 @@ impl Host {
     /// The addresses participants are told.
     pub fn announced(&self) -> &[SocketAddr] {
         &self.announced
+    }
+
+    /// SHA-256 of the certificate of every leg: what a grant names.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
     }
 
     /// Reader of the workers' counters; stays valid after the host is gone.
@@ -159,15 +183,6 @@ impl Host {
             tracing::warn!("a media thread did not stop in time");
         }
     }
-}
-
-fn engine(announced: &[SocketAddr], ice_lite: bool) -> Result<Engine, StartError> {
-    let config = Config {
-        announced: announced.to_vec(),
-        ice_lite,
-    };
-    Engine::new(config, rand::random(), Instant::now())
-        .map_err(|error| StartError::Engine(error.to_string()))
 }
 
 fn spawn(

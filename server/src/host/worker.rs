@@ -94,7 +94,7 @@ impl Worker {
             self.take_over(now);
             self.expire(now);
             self.transmit(&sockets, now).await;
-            self.report();
+            self.report(&sockets);
             self.publish(&mut sockets, now);
             if is_last {
                 return Ok(());
@@ -221,13 +221,18 @@ impl Worker {
     }
 
     /// What the engine has to say, to signaling and to the other workers.
-    fn report(&mut self) {
+    fn report(&mut self, sockets: &[MediaSocket]) {
         while let Some(event) = self.engine.poll_event() {
             match event {
                 Event::Message(message) if self.backlog.len() < BACKLOG => {
                     self.backlog.push_back(message);
                 }
                 Event::Message(_) => self.traffic.messages_dropped += 1,
+                Event::Farewell { destination, bytes } => {
+                    part(sockets, destination, &bytes, &mut self.traffic);
+                }
+                // Only for legs without a data channel, which no message of signaling makes.
+                Event::Path { .. } => {}
                 Event::Reachable { ufrag } => {
                     if let Some(neighbours) = &self.neighbours {
                         neighbours.claim(ufrag);
@@ -350,6 +355,21 @@ async fn send(
         traffic.send_waits += 1;
         // Late or failed: the next attempt tells.
         let _ = tokio::time::timeout(SEND_PATIENCE, socket.writable()).await;
+    }
+}
+
+/// Last words are not waited for: whoever misses them notices the silence.
+fn part(sockets: &[MediaSocket], destination: SocketAddr, bytes: &[u8], traffic: &mut Traffic) {
+    let transmit = Transmit {
+        destination,
+        source: None,
+        size: bytes.len(),
+        segment_size: None,
+    };
+    let socket = sockets.iter().find(|s| s.reaches(destination));
+    let sent = socket.map(|socket| socket.send(&transmit, bytes, &mut 0, traffic));
+    if !matches!(sent, Some(Ok(()))) {
+        traffic.send_dropped += 1;
     }
 }
 

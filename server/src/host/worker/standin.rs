@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use baton_engine::transport::Certificate;
 use baton_engine::{Config, Datagram, Event, Routed, Stats, Transmit};
 use baton_protocol::{HostCommand, HostMessage, LegId, LegState, ParticipantId, RoomId};
 
@@ -18,7 +19,12 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(_: Config, _seed: u64, _now: Instant) -> Result<Self, std::fmt::Error> {
+    pub(crate) fn new(
+        _: Config,
+        _: Certificate,
+        _seed: u64,
+        _now: Instant,
+    ) -> Result<Self, std::fmt::Error> {
         Ok(Self {
             rooms: Vec::new(),
             known: HashSet::new(),
@@ -94,7 +100,7 @@ impl Engine {
         self.due
     }
 
-    pub(crate) fn stats(&self) -> &Stats {
+    pub(crate) fn stats(&mut self) -> &Stats {
         &self.stats
     }
 

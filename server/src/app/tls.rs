@@ -1,0 +1,107 @@
+//! Certificates: from files, read again when they change, or made for this start and kept in memory.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, bail};
+use axum_server::tls_rustls::RustlsConfig;
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SanType};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::config::{Config, TlsMode};
+use super::signals;
+
+/// Chooses the one crypto library of the process. Harmless when done twice.
+pub(crate) fn install_crypto() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+/// `None`: plain HTTP.
+pub(crate) async fn prepare(config: &Config) -> anyhow::Result<Option<RustlsConfig>> {
+    match (config.tls, &config.tls_cert, &config.tls_key) {
+        (TlsMode::Off, ..) => Ok(None),
+        (TlsMode::SelfSigned, ..) => self_signed(&local_addresses()?).await.map(Some),
+        (TlsMode::Files, Some(cert), Some(key)) => {
+            let files = Files {
+                cert: cert.clone(),
+                key: key.clone(),
+            };
+            let tls = RustlsConfig::from_pem_file(cert, key)
+                .await
+                .with_context(|| format!("cannot use {} with {}", cert.display(), key.display()))?;
+            tokio::spawn(follow(tls.clone(), files));
+            Ok(Some(tls))
+        }
+        (TlsMode::Files, ..) => bail!("HTTPS from files needs tls_cert and tls_key"),
+    }
+}
+
+/// A certificate for `localhost` and `addresses` that only this process has the key of.
+async fn self_signed(addresses: &[IpAddr]) -> anyhow::Result<RustlsConfig> {
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
+    params
+        .subject_alt_names
+        .extend(addresses.iter().copied().map(SanType::IpAddress));
+    params.distinguished_name = DistinguishedName::new();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "Baton, made for this start");
+    let now = SystemTime::now();
+    params.not_before = (now - DAY).into();
+    params.not_after = (now + 365 * DAY).into();
+    let key = KeyPair::generate()?;
+    let cert = params.self_signed(&key)?;
+    let tls = RustlsConfig::from_der(vec![cert.der().to_vec()], key.serialize_der()).await;
+    tls.context("cannot use the certificate made for this start")
+}
+
+fn local_addresses() -> anyhow::Result<Vec<IpAddr>> {
+    let interfaces = if_addrs::get_if_addrs().context("cannot list the network interfaces")?;
+    Ok(interfaces.iter().map(if_addrs::Interface::ip).collect())
+}
+
+struct Files {
+    cert: PathBuf,
+    key: PathBuf,
+}
+
+impl Files {
+    fn changed(&self) -> Option<(SystemTime, SystemTime)> {
+        let at = |path: &Path| {
+            std::fs::metadata(path)
+                .and_then(|file| file.modified())
+                .ok()
+        };
+        Some((at(&self.cert)?, at(&self.key)?))
+    }
+}
+
+/// Reads the files again at SIGHUP and when their times change. A pair that does not fit leaves the old one in force.
+async fn follow(tls: RustlsConfig, files: Files) {
+    let mut seen = files.changed();
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let is_asked = tokio::select! {
+            _ = look.tick() => false,
+            () = signals::reload_requested() => true,
+        };
+        let changed = files.changed();
+        if !is_asked && changed == seen {
+            continue;
+        }
+        seen = changed;
+        match tls.reload_from_pem_file(&files.cert, &files.key).await {
+            Ok(()) => tracing::info!("the certificate was read again"),
+            Err(error) => {
+                tracing::error!(%error, "the new certificate cannot be used; the old one stays")
+            }
+        }
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// How often the times of the files are looked at.
+const LOOK: Duration = Duration::from_secs(30);
