@@ -292,11 +292,14 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
       else this.#end({ why: 'refused', code, message });
       return;
     }
-    if (leg !== undefined && leg === this.#leg?.id) {
+    if (leg !== undefined) {
       const refused = this.#leg;
+      // Candidates and closes may cross the end of their leg; only what was said of an offer matters.
+      if (refused?.id !== leg || code === 'not_found') return;
       setTimeout(() => {
         if (refused === this.#leg) this.#replace();
-      }, backoff(this.#attempt + 1, Math.random()));
+      }, backoff(++this.#attempt, Math.random()));
+      return;
     }
     this.emit('notice', { what: 'refused', code, message });
   }

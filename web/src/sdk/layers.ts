@@ -38,6 +38,13 @@ export function preferCodecs<C extends CodecLike>(codecs: readonly C[], first: V
   return chosen.some((codec) => family(codec) !== 'rtx') ? chosen : [];
 }
 
+/** Speech with a copy of the packet before in each packet (RFC 2198) first: one lost packet is then not heard. */
+export function preferAudio<C extends CodecLike>(codecs: readonly C[]): C[] {
+  const named = (name: string): C[] => codecs.filter((codec) => codec.mimeType.toLowerCase() === `audio/${name}`);
+  const opus = named('opus');
+  return opus.length > 0 ? [...named('red'), ...opus] : [];
+}
+
 /** One simulcast layer of a camera. */
 export interface Encoding {
   readonly rid: string;

@@ -4,7 +4,7 @@
 import { Emitter } from './emitter.ts';
 import type { Condition } from './ladder.ts';
 import {
-  type Encoding, SCREEN_BITRATE, type VideoCodec, cameraEncodings, layerInfos, preferCodecs,
+  type Encoding, SCREEN_BITRATE, type VideoCodec, cameraEncodings, layerInfos, preferAudio, preferCodecs,
 } from './layers.ts';
 import { ParseError, parsePathMessage } from './parse.ts';
 import {
@@ -212,8 +212,8 @@ export class Leg extends Emitter<LegEvents> {
   }
 
   #preferCodecs(transceiver: RTCRtpTransceiver, kind: 'audio' | 'video'): void {
-    if (kind === 'audio') return;
-    const codecs = preferCodecs(RTCRtpReceiver.getCapabilities('video')?.codecs ?? [], this.#codec);
+    const known = RTCRtpReceiver.getCapabilities(kind)?.codecs ?? [];
+    const codecs = kind === 'audio' ? preferAudio(known) : preferCodecs(known, this.#codec);
     if (codecs.length > 0) transceiver.setCodecPreferences(codecs);
   }
 

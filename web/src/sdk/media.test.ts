@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { FrameGaps } from './gaps.ts';
-import { cameraEncodings, layerInfos, preferCodecs } from './layers.ts';
+import { cameraEncodings, layerInfos, preferAudio, preferCodecs } from './layers.ts';
 import { problemOf } from './problem.ts';
 import { Speaking } from './speaking.ts';
 
@@ -24,6 +24,12 @@ describe('codecs', () => {
 
   test('a browser that names nothing known keeps its own list', () => {
     expect(preferCodecs([{ mimeType: 'video/rtx' }, { mimeType: 'video/H265' }], 'vp8')).toEqual([]);
+  });
+
+  test('sound is sent twice where the browser can', () => {
+    const audio = ['audio/opus', 'audio/red', 'audio/PCMU'].map((mimeType) => ({ mimeType }));
+    expect(preferAudio(audio).map((codec) => codec.mimeType)).toEqual(['audio/red', 'audio/opus']);
+    expect(preferAudio([{ mimeType: 'audio/opus' }])).toEqual([{ mimeType: 'audio/opus' }]);
   });
 
   test('a small camera gets fewer layers and every layer its size', () => {
