@@ -147,7 +147,10 @@ function view() {
   const wanted = document.hidden ? [] : [...call.people.values()].filter((p) => p.id !== call.me)
     .flatMap((p) => p.tracks.filter((t) => (t.source === 'camera' || t.source === 'screen') && !t.muted)).slice(0, VIDEO_SLOTS);
   const free = slots.filter((slot) => !wanted.some((t) => t.id === slot.track));
-  for (const track of wanted) if (!slots.some((slot) => slot.track === track.id)) free.shift().track = track.id;
+  for (const track of wanted) {
+    const slot = slots.some((other) => other.track === track.id) ? undefined : free.shift();
+    if (slot) slot.track = track.id;
+  }
   for (const slot of free) if (!wanted.some((t) => t.id === slot.track)) slot.track = undefined;
   const entries = slots.filter((slot) => slot.track !== undefined).map((slot) => {
     const box = $(`t${slot.track}`)?.getBoundingClientRect() ?? { width: 320, height: 180 };
