@@ -24,6 +24,12 @@ const CACHE_AGE: Duration = Duration::from_millis(500);
 /// A slot that already shows something accepts no older keyframe: its timestamps would step back.
 const SWITCH_AGE: Duration = Duration::from_millis(60);
 
+/// A layer is over when another one of its track was heard so much later.
+const LAYER_LOST: Duration = Duration::from_millis(500);
+
+/// A layer that came back counts after so long.
+const STEADY: Duration = Duration::from_millis(2000);
+
 /// Sound that is older than this is not worth beginning with.
 const RECENT: Duration = Duration::from_millis(100);
 
@@ -69,6 +75,8 @@ pub(crate) struct Layer {
     keyframe_wanted: bool,
     keyframe_asked: Option<Tick>,
     last_packet: Option<Tick>,
+    /// When it last began to send again after a silence.
+    revived: Option<Tick>,
     clock: Option<SenderClock>,
     is_video: bool,
     /// Grows when the numbers start over: whoever reads the layer has to begin anew.
@@ -96,6 +104,7 @@ impl Layer {
             keyframe_wanted: false,
             keyframe_asked: None,
             last_packet: None,
+            revived: None,
             clock: None,
             is_video,
             generation: 0,
@@ -117,6 +126,12 @@ impl Layer {
         }
         if self.reception.take_gave_up() && self.is_video {
             self.want_keyframe();
+        }
+        if self
+            .last_packet
+            .is_some_and(|last| now.since(last) >= LAYER_LOST)
+        {
+            self.revived = Some(now);
         }
         self.last_packet = Some(now);
         let is_new_picture = self.is_new_picture(entry.timestamp);
@@ -219,6 +234,17 @@ impl Layer {
     /// Size told by a keyframe, if one came.
     pub(crate) fn newest_size(&self) -> Option<(u16, u16)> {
         self.keyframe.map(|_| self.size)
+    }
+
+    /// Is it being sent, steadily, at `now`? One that stutters is not chased: each return would cost a keyframe.
+    pub(crate) fn is_live(&self, now: Tick) -> bool {
+        let is_sent = self
+            .last_packet
+            .is_some_and(|last| now.since(last) < LAYER_LOST);
+        is_sent
+            && self
+                .revived
+                .is_none_or(|revived| now.since(revived) >= STEADY)
     }
 
     /// The sender's clock, to line up layers of one source.

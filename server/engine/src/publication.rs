@@ -1,7 +1,5 @@
 //! A track as its publisher sends it: its layers, what payload types mean, and who may hear it.
 
-use std::time::Duration;
-
 use baton_protocol::{MediaKind, ParticipantId, Source, TrackInfo};
 
 use crate::codec::Codec;
@@ -9,9 +7,6 @@ use crate::layer::Layer;
 use crate::rtp::{PayloadType, Rid};
 use crate::slab::Key;
 use crate::speaker::Loudness;
-
-/// A layer is over when another one of its track was heard so much later.
-const LAYER_LOST: Duration = Duration::from_millis(700);
 
 /// What a payload type of the publisher's m-line carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,13 +57,13 @@ impl Publication {
         }
     }
 
-    /// Is this layer being sent? One that fell silent while others go on is not.
+    /// Is this layer being sent? One that fell silent while others go on is not; a track that fell silent as a whole keeps its layers.
     pub(crate) fn is_live(&self, layer: usize) -> bool {
-        let Some(last) = self.layers.get(layer).and_then(Layer::last_packet) else {
+        let newest = self.layers.iter().filter_map(Layer::last_packet).max();
+        let Some((layer, newest)) = self.layers.get(layer).zip(newest) else {
             return false;
         };
-        let newest = self.layers.iter().filter_map(Layer::last_packet).max();
-        newest.is_none_or(|newest| newest.since(last) < LAYER_LOST)
+        layer.is_live(newest)
     }
 
     /// The layer for a picture of `width` by `height` pixels: the smallest live one that covers nine tenths of it, else the largest live one.

@@ -234,3 +234,21 @@ fn all_four_codecs_are_forwarded_unchanged() {
         assert_eq!(seen.len(), 2, "{codec:?}");
     }
 }
+
+#[test]
+fn a_layer_that_stutters_is_not_chased() {
+    let mut meeting = Meeting::new(10);
+    let ana = meeting.join("ana", &[Source::Camera], 0);
+    let ben = meeting.join("ben", &[], 1);
+    meeting.say(ben, view(meeting.person(ben), 0, 100, 1280, 720));
+    for frame in 0..600 {
+        meeting.publish_frame(ana, 0, frame % 30 == 0, 1);
+        // The large layer sends for a second and rests for 1.3 s, again and again.
+        if frame % 70 < 30 {
+            meeting.publish_frame(ana, 2, frame % 70 == 0, 3);
+        }
+        meeting.advance(FRAME);
+    }
+    let switches = meeting.stats().switches;
+    assert!(switches <= 4, "{switches} switches within 20 s");
+}
