@@ -28,6 +28,8 @@ pub struct Limits {
     pub answer_timeout: Duration,
     /// How long a vanished host keeps its rooms before another one may take them.
     pub host_grace: Duration,
+    /// How long WHIP and WHEP sessions outlive the link of their host, which alone knows when their legs end.
+    pub orphaned_session: Duration,
     /// Messages per second of one participant.
     pub message_rate: u32,
     /// Messages at once of one participant.
@@ -58,6 +60,7 @@ impl Default for Limits {
             empty_room: Duration::from_secs(60),
             answer_timeout: Duration::from_secs(10),
             host_grace: Duration::from_secs(5),
+            orphaned_session: Duration::from_secs(300),
             message_rate: 50,
             message_burst: 200,
             strikes: 3,

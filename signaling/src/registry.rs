@@ -249,6 +249,8 @@ impl Registry {
     pub fn handle_host_gone(&mut self, link: LinkId, now: Now) {
         if let Some(host) = self.hosts.remove_link(link, now.instant) {
             self.fail_pending(host, now);
+            let due = now.instant + self.config.limits.orphaned_session;
+            self.timers.insert(due, Timer::Orphans(host));
         }
     }
 
@@ -318,15 +320,16 @@ impl Registry {
         message: PeerMessage,
         now: Now,
     ) -> Result<(), Refused> {
-        let message = match message {
-            PeerMessage::Join(join) => return self.join(connection, join, now),
-            PeerMessage::Ping { nonce } => {
-                self.send(connection, ServiceMessage::Pong { nonce });
-                return Ok(());
-            }
-            PeerMessage::Unknown => return Ok(()),
-            other => other,
-        };
+        if let PeerMessage::Join(join) = &message {
+            return self.join(connection, join, now);
+        }
+        if let PeerMessage::Ping { nonce } = message {
+            self.send(connection, ServiceMessage::Pong { nonce });
+            return Ok(());
+        }
+        if message == PeerMessage::Unknown {
+            return Ok(());
+        }
         let seat = self.seats.get(&connection).cloned();
         let seat = seat.ok_or_else(|| {
             Refused::new(
@@ -451,6 +454,13 @@ impl Registry {
             }
             Timer::Answer(room, participant, leg, request) => {
                 self.answer_overdue(&room, participant, leg, request, now);
+            }
+            Timer::Orphans(host) => {
+                let since = self.hosts.gone_since(host);
+                let patience = self.config.limits.orphaned_session;
+                if since.is_some_and(|since| since + patience <= now.instant) {
+                    self.end_orphans(host, now);
+                }
             }
         }
     }

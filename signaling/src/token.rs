@@ -5,12 +5,15 @@
 //! A token's purpose is part of it: one that resumes never joins, one that joins never administers.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use baton_protocol::limits::MAX_NAME;
 use baton_protocol::{Grants, HostTerm, ParticipantId, RoomId};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::text::checked_name;
 
@@ -187,10 +190,43 @@ struct Claims {
     room: Option<RoomId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "Object::into_option"
+    )]
     grants: Option<Grants>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     resume: Option<ResumeToken>,
+}
+
+/// Something that is written as a JSON object; serde alone would take an array of the fields as well.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Object<T> {
+    fn into_option<D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+        Self::deserialize(from).map(|object| Some(object.0))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields))
+            }
+        }
+
+        from.deserialize_map(Fields(PhantomData)).map(Self)
+    }
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -297,8 +333,8 @@ impl VerifyingKey {
         validation.required_spec_claims.clear();
         validation.validate_exp = false;
         validation.validate_aud = false;
-        match jsonwebtoken::decode::<Claims>(token, &self.key, &validation) {
-            Ok(data) => Ok(data.claims),
+        match jsonwebtoken::decode::<Object<Claims>>(token, &self.key, &validation) {
+            Ok(data) => Ok(data.claims.0),
             Err(error) if matches!(error.kind(), ErrorKind::Json(_)) => Err(TokenError::Claims),
             Err(_) => Err(TokenError::Signature),
         }

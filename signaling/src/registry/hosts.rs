@@ -1,50 +1,27 @@
 //! What hosts say, and which host a room has.
 
 use baton_protocol::{
-    ErrorCode, HostCommand, HostId, HostMessage, LeaveReason, OLDEST_PROTOCOL_VERSION, RoomId,
-    ServiceMessage,
+    ErrorCode, HostCommand, HostHello, HostId, HostMessage, LeaveReason, OLDEST_PROTOCOL_VERSION,
+    RoomId, ServiceMessage,
 };
 
 use super::{Output, Refused, Registry};
-use crate::host::LinkId;
+use crate::host::{Accepted, LinkId};
 use crate::now::Now;
 use crate::participant::Presence;
 use crate::text::checked_name;
 
 impl Registry {
     pub(super) fn host_message(&mut self, link: LinkId, message: HostMessage, now: Now) {
-        let message = match message {
-            HostMessage::Hello(hello) => {
-                let Ok(name) = checked_name(&hello.name) else {
-                    return self.reject_host(link, "a host has a name of 1 to 128 bytes");
-                };
-                if hello.protocol < OLDEST_PROTOCOL_VERSION {
-                    return self.reject_host(link, "the host's protocol is too old; update it");
-                }
-                let accepted =
-                    self.hosts
-                        .accept(link, hello.host, &name, hello.kind, &mut self.rng);
-                let Some(accepted) = accepted else {
-                    return self.reject_host(link, "the service knows too many hosts");
-                };
-                if let Some(old) = accepted.replaced {
-                    self.reject_host(old, "the host has linked again");
-                    self.fail_pending(accepted.host, now);
-                }
-                let host = accepted.host;
-                let command = HostCommand::Accepted { host };
-                self.outputs.push_back(Output::Host { link, command });
-                return self.reconcile(host, hello.rooms, now);
-            }
-            HostMessage::Unknown => return,
-            other => other,
-        };
+        if let HostMessage::Hello(hello) = message {
+            return self.hello(link, hello, now);
+        }
         let Some(host) = self.hosts.host_of(link) else {
             return self.reject_host(link, "the first message of a link is `hello`");
         };
         match message {
             HostMessage::Answer(answer) => self.answer(host, answer),
-            HostMessage::Refused(refusal) => self.refusal(host, refusal, now),
+            HostMessage::Refused(refusal) => self.refusal(host, &refusal, now),
             HostMessage::IceRestarted {
                 room,
                 participant,
@@ -64,6 +41,27 @@ impl Registry {
             } => self.leg_changed(host, &room, participant, leg, state, now),
             HostMessage::Hello(_) | HostMessage::Unknown => {}
         }
+    }
+
+    fn hello(&mut self, link: LinkId, hello: HostHello, now: Now) {
+        let Ok(name) = checked_name(&hello.name) else {
+            return self.reject_host(link, "a host has a name of 1 to 128 bytes");
+        };
+        if hello.protocol < OLDEST_PROTOCOL_VERSION {
+            return self.reject_host(link, "the host's protocol is too old; update it");
+        }
+        let (wanted, kind) = (hello.host, hello.kind);
+        let accepted = self.hosts.accept(link, wanted, &name, kind, &mut self.rng);
+        let Some(Accepted { host, replaced }) = accepted else {
+            return self.reject_host(link, "the service knows too many hosts");
+        };
+        if let Some(old) = replaced {
+            self.reject_host(old, "the host has linked again");
+            self.fail_pending(host, now);
+        }
+        let command = HostCommand::Accepted { host };
+        self.outputs.push_back(Output::Host { link, command });
+        self.reconcile(host, hello.rooms, now);
     }
 
     /// Makes sure that the room's host can be asked; gives the room another one if it has been gone for long.

@@ -26,7 +26,7 @@ impl Registry {
     pub(super) fn join(
         &mut self,
         connection: ConnectionId,
-        join: Join,
+        join: &Join,
         now: Now,
     ) -> Result<(), Refused> {
         if self.seats.contains_key(&connection) {

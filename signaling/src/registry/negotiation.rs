@@ -224,7 +224,7 @@ impl Registry {
     }
 
     /// A host has refused an offer or a restart. What the leg was before stays.
-    pub(super) fn refusal(&mut self, host: HostId, refusal: Refusal, now: Now) {
+    pub(super) fn refusal(&mut self, host: HostId, refusal: &Refusal, now: Now) {
         let Some(pending) = self.settle(
             host,
             &refusal.room,
@@ -242,7 +242,7 @@ impl Registry {
             participant: refusal.participant,
             leg: refusal.leg,
         };
-        self.give_up(place, pending, refused, error, now);
+        self.give_up(&place, &pending, refused, error, now);
     }
 
     /// The host's time to answer is over.
@@ -266,7 +266,7 @@ impl Registry {
             participant,
             leg,
         };
-        self.give_up(place, pending, refused, CallError::Timeout, now);
+        self.give_up(&place, &pending, refused, CallError::Timeout, now);
     }
 
     /// All that a vanished host was asked is answered in its place.
@@ -293,7 +293,7 @@ impl Registry {
                 participant,
                 leg,
             };
-            self.give_up(place, pending, refused, CallError::NoHost, now);
+            self.give_up(&place, &pending, refused, CallError::NoHost, now);
         }
     }
 
@@ -363,8 +363,8 @@ impl Registry {
     /// Answers a question in the host's place. A session without its first answer is over.
     fn give_up(
         &mut self,
-        place: Place<'_>,
-        pending: Pending,
+        place: &Place<'_>,
+        pending: &Pending,
         refused: Refused,
         error: CallError,
         now: Now,
@@ -373,7 +373,7 @@ impl Registry {
             room,
             participant,
             leg,
-        } = place;
+        } = *place;
         match pending.asked {
             Asked::Offer { .. } => {
                 let entry = self.rooms.get(room);

@@ -121,7 +121,8 @@ impl Registry {
             return;
         };
         let is_full = entry.participants.len() >= self.config.limits.participants;
-        if !entry.participants.contains_key(&owner) {
+        let is_stranger = !entry.participants.contains_key(&owner);
+        if is_stranger {
             if is_removed || !is_settling || is_full || owner.0 == 0 {
                 let command = HostCommand::Close {
                     room: room.clone(),
@@ -164,7 +165,6 @@ impl Registry {
                 tracks,
                 is_open: true,
                 pending: known.pending.take(),
-                ..Leg::default()
             };
         }
         for leg in excess {

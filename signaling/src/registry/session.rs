@@ -2,8 +2,8 @@
 //! long as their one leg, and whose questions are answered to the shell instead of a socket.
 
 use baton_protocol::{
-    ErrorCode, Grants, HostCommand, IceParameters, LeaveReason, LegId, Negotiate, ParticipantId,
-    RoomId, Source, TrackId, Tracks, ViewMode,
+    ErrorCode, Grants, HostCommand, HostId, IceParameters, LeaveReason, LegId, Negotiate,
+    ParticipantId, RoomId, Source, TrackId, Tracks, ViewMode,
 };
 use rand::Rng;
 
@@ -160,18 +160,18 @@ pub enum CallError {
 
 impl From<Refused> for CallError {
     fn from(refused: Refused) -> Self {
-        match refused.code {
-            ErrorCode::NoHost => Self::NoHost,
-            code => Self::Refused(code, refused.message),
+        if refused.code == ErrorCode::NoHost {
+            return Self::NoHost;
         }
+        Self::Refused(refused.code, refused.message)
     }
 }
 
 /// A session as the registry keeps it.
 #[derive(Debug)]
 pub(super) struct Session {
-    room: RoomId,
-    participant: ParticipantId,
+    pub(super) room: RoomId,
+    pub(super) participant: ParticipantId,
     etag: String,
     /// The bearer token it was opened with: every later request shows it again (RFC 9725 section 4.5).
     token: Option<String>,
@@ -254,9 +254,11 @@ impl Registry {
         };
         if let Err(refused) = self.ensure_host(&seat.room, now) {
             self.remove(&seat.room, participant, LeaveReason::Left, now);
-            return Err(match refused.code {
-                ErrorCode::StaleEpoch => CallError::NoHost,
-                _ => refused.into(),
+            let is_moving = refused.code == ErrorCode::StaleEpoch;
+            return Err(if is_moving {
+                CallError::NoHost
+            } else {
+                refused.into()
             });
         }
         let entry = Session {
@@ -266,7 +268,8 @@ impl Registry {
             token: open.token,
         };
         self.sessions.insert(session, entry);
-        self.negotiate_session(call, &seat, open.publisher, open.sdp, view, now);
+        let is_publisher = open.publisher == Publisher::Yes;
+        self.negotiate_session(call, &seat, is_publisher, open.sdp, view, now);
         Ok(())
     }
 
@@ -274,7 +277,7 @@ impl Registry {
         &mut self,
         call: CallId,
         seat: &Seat,
-        publisher: Publisher,
+        is_publisher: bool,
         sdp: String,
         view: ViewMode,
         now: Now,
@@ -287,7 +290,7 @@ impl Registry {
             return;
         };
         let mut tracks = Vec::new();
-        if publisher == Publisher::Yes {
+        if is_publisher {
             for _ in Source::ALL {
                 tracks.push(room.fresh_track(&tracks, &mut self.rng));
             }
@@ -301,7 +304,7 @@ impl Registry {
             grants: me.grants.clone(),
             sdp,
             tracks: Tracks::Derived(tracks.clone()),
-            view: view.clone(),
+            view,
         };
         let asked = Asked::Session { call, tracks };
         let Some(request) = self.ask(seat, LEG, asked, now) else {
@@ -420,6 +423,21 @@ impl Registry {
             candidates,
         };
         self.reply(call, reply);
+    }
+
+    /// Ends the sessions of a host that is not coming back.
+    pub(super) fn end_orphans(&mut self, host: HostId, now: Now) {
+        let is_orphan = |session: &&Session| {
+            let room = self.rooms.get(&session.room);
+            room.is_some_and(|room| room.term.host == host)
+        };
+        let orphans = self.sessions.values().filter(is_orphan);
+        let orphans: Vec<_> = orphans
+            .map(|session| (session.room.clone(), session.participant))
+            .collect();
+        for (room, participant) in orphans {
+            self.remove(&room, participant, LeaveReason::Left, now);
+        }
     }
 
     /// Answers whatever was asked about a participant who is gone.

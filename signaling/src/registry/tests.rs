@@ -1,1 +1,12 @@
+//! Stories about rooms, told to the registry without any socket or clock.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a story picks the messages it is about"
+)]
+
+mod hosts;
+mod people;
+mod properties;
+mod sessions;
+mod stage;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use baton_protocol::{LegId, ParticipantId, RoomId};
+use baton_protocol::{HostId, LegId, ParticipantId, RoomId};
 
 /// What may be due.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub(super) enum Timer {
     Vacancy(RoomId, u32),
     /// A host did not answer a request.
     Answer(RoomId, ParticipantId, LegId, u32),
+    /// A host stayed away, so that nobody knows whether its sessions live.
+    Orphans(HostId),
 }
 
 /// All deadlines.

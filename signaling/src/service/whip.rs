@@ -221,7 +221,9 @@ async fn patch(
             headers.insert(ETAG, header(&format!("\"{etag}\""))?);
             Ok(response)
         }
-        _ => Ok(StatusCode::NO_CONTENT.into_response()),
+        CallReply::Opened { .. } | CallReply::Done | CallReply::Failed(_) => {
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
     }
 }
 

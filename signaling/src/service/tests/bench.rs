@@ -24,7 +24,6 @@ pub(super) struct Bench {
     pub(super) service: Service,
     pub(super) address: SocketAddr,
     pub(super) told: mpsc::UnboundedReceiver<HostCommand>,
-    pub(super) host: mpsc::Sender<HostMessage>,
 }
 
 /// A person's socket.
@@ -45,14 +44,12 @@ impl Bench {
     pub(super) async fn with(config: ServiceConfig) -> Self {
         let service = Service::new(config);
         let link = service.local_host("scripted");
-        let host = link.messages.clone();
         let told = answer_all(link);
         let address = listen(&service).await;
         Self {
             service,
             address,
             told,
-            host,
         }
     }
 

@@ -1,0 +1,277 @@
+//! Hosts that come, vanish and come back, and a service that does.
+
+use std::time::Duration;
+
+use baton_protocol::{
+    Epoch, ErrorCode, HostCommand, HostMessage, LeaveReason, LegId, LegState, RosterLeg,
+    RosterRoom, ServiceMessage, TrackInfo,
+};
+
+use super::stage::*;
+use crate::{Access, LinkId};
+
+const OTHER: LinkId = LinkId(2);
+const AGAIN: LinkId = LinkId(3);
+
+fn roster(joined: &baton_protocol::Joined, tracks: &[TrackInfo]) -> Vec<RosterRoom> {
+    vec![RosterRoom {
+        room: joined.room.clone(),
+        epoch: joined.host.epoch,
+        legs: vec![RosterLeg {
+            participant: joined.me,
+            leg: LegId(1),
+            tracks: tracks.to_vec(),
+        }],
+    }]
+}
+
+#[test]
+fn without_a_host_there_is_no_room() {
+    let mut stage = Stage::empty(Access::Open, 0);
+    stage.say(ANA, baton_protocol::PeerMessage::Join(join("tea", "Ana")));
+    assert_eq!(stage.error(ANA), ErrorCode::NoHost);
+}
+
+#[test]
+fn a_host_that_vanishes_and_comes_back_changes_nothing() {
+    let mut stage = Stage::open();
+    let ana = stage.join(ANA, "tea", "Ana");
+    let tracks = stage.publish(ANA, 1, ana.host.epoch, vec![microphone()]);
+    stage.unlink(HOST);
+    assert_eq!(
+        stage.heard(ANA),
+        [],
+        "media goes on, so nobody is told anything"
+    );
+    stage.offer(ANA, 1, ana.host.epoch, vec![microphone(), camera()]);
+    assert_eq!(stage.error(ANA), ErrorCode::NoHost);
+    let host = stage.link(AGAIN, Some(ana.host.host), roster(&ana, &tracks));
+    assert_eq!(host, ana.host.host);
+    stage.told(AGAIN);
+    stage.heard(ANA);
+    stage.offer(ANA, 1, ana.host.epoch, vec![microphone(), camera()]);
+    let asked = stage.negotiation(AGAIN);
+    stage.host_says(AGAIN, agree(&asked));
+    let news = stage.news(ANA);
+    assert_eq!(news[0].tracks[0].id, tracks[0].id);
+}
+
+#[test]
+fn an_offer_that_the_vanished_host_had_is_answered_for_it() {
+    let mut stage = Stage::open();
+    let epoch = stage.join(ANA, "tea", "Ana").host.epoch;
+    stage.offer(ANA, 1, epoch, vec![microphone()]);
+    stage.unlink(HOST);
+    assert_eq!(stage.error(ANA), ErrorCode::NoHost);
+}
+
+#[test]
+fn a_host_that_says_nothing_is_not_waited_for() {
+    let mut stage = Stage::open();
+    let epoch = stage.join(ANA, "tea", "Ana").host.epoch;
+    stage.offer(ANA, 1, epoch, vec![microphone()]);
+    stage.told(HOST);
+    stage.wait(Duration::from_secs(10));
+    assert_eq!(stage.error(ANA), ErrorCode::NoHost);
+    assert!(matches!(
+        stage.told(HOST).as_slice(),
+        [HostCommand::Close {
+            leg: Some(LegId(1)),
+            ..
+        }]
+    ));
+}
+
+#[test]
+fn a_room_whose_host_stays_away_gets_another_one_when_it_needs_it() {
+    let mut stage = Stage::open();
+    let ana = stage.join(ANA, "tea", "Ana");
+    let tracks = stage.publish(ANA, 1, ana.host.epoch, vec![microphone()]);
+    let other = stage.link(OTHER, None, Vec::new());
+    stage.unlink(HOST);
+    stage.wait(Duration::from_secs(4));
+    stage.offer(ANA, 2, ana.host.epoch, vec![microphone()]);
+    assert_eq!(stage.error(ANA), ErrorCode::NoHost, "it may come back yet");
+    stage.wait(Duration::from_secs(2));
+    stage.offer(ANA, 2, ana.host.epoch, vec![microphone()]);
+    let heard = stage.heard(ANA);
+    let Some(ServiceMessage::HostChanged { host }) = heard.first() else {
+        panic!("a new host, not {heard:?}");
+    };
+    assert_eq!((host.host, host.epoch), (other, ana.host.epoch.next()));
+    stage.offer(ANA, 2, host.epoch, vec![microphone()]);
+    let asked = stage.negotiation(OTHER);
+    stage.host_says(OTHER, agree(&asked));
+    stage.heard(ANA);
+    stage.link(AGAIN, Some(ana.host.host), roster(&ana, &tracks));
+    let told = stage.told(AGAIN);
+    assert!(
+        matches!(told.last(), Some(HostCommand::CloseRoom { .. })),
+        "the old host is fenced: {told:?}"
+    );
+    stage.host_says(
+        AGAIN,
+        HostMessage::Leg {
+            room: ana.room.clone(),
+            participant: ana.me,
+            leg: LegId(2),
+            state: LegState::Closed,
+        },
+    );
+    assert_eq!(stage.heard(ANA), [], "and not believed about the room");
+}
+
+#[test]
+fn a_leg_that_the_host_lost_is_told_to_its_owner() {
+    let mut stage = Stage::open();
+    let ana = stage.join(ANA, "tea", "Ana");
+    stage.publish(ANA, 1, ana.host.epoch, vec![microphone()]);
+    stage.unlink(HOST);
+    stage.link(AGAIN, Some(ana.host.host), Vec::new());
+    let heard = stage.heard(ANA);
+    assert!(
+        matches!(
+            heard.first(),
+            Some(ServiceMessage::LegClosed { leg: LegId(1), .. })
+        ),
+        "{heard:?}"
+    );
+    let Some(ServiceMessage::Participant { participant }) = heard.last() else {
+        panic!("the room as it is, not {heard:?}");
+    };
+    assert!(participant.tracks.is_empty());
+}
+
+#[test]
+fn a_restarted_service_knows_its_people_again() {
+    let mut before = Stage::open();
+    let ana = before.join(ANA, "tea", "Ana");
+    let bo = before.join(BO, "tea", "Bo");
+    let tracks = before.publish(ANA, 1, ana.host.epoch, vec![microphone(), camera()]);
+
+    let mut after = Stage::empty(Access::Open, 7);
+    let host = after.link(HOST, Some(ana.host.host), roster(&ana, &tracks));
+    assert_eq!(host, ana.host.host);
+    assert!(
+        after
+            .told(HOST)
+            .iter()
+            .all(|command| matches!(command, HostCommand::Accepted { .. }))
+    );
+    let again = after.resume(BO, "tea", &bo.resume);
+    assert!(again.resumed && again.me == bo.me && again.host == bo.host);
+    assert_eq!(again.participants.len(), 1, "Ana is not back yet");
+    let again = after.resume(ANA, "tea", &ana.resume);
+    assert!(again.resumed && again.me == ana.me);
+    let me = again
+        .participants
+        .iter()
+        .find(|one| one.id == ana.me)
+        .expect("Ana");
+    assert_eq!(
+        (me.name.as_str(), me.tracks.as_slice()),
+        ("Ana", tracks.as_slice())
+    );
+    assert_eq!(after.news(BO)[0].tracks, tracks);
+    after.wait(Duration::from_secs(120));
+    assert_eq!(after.told(HOST), [], "media was never touched");
+    after.offer(ANA, 1, again.host.epoch, vec![microphone(), camera()]);
+    let asked = after.negotiation(HOST);
+    after.host_says(HOST, agree(&asked));
+    let heard = after.heard(ANA);
+    assert!(matches!(&heard[0], ServiceMessage::Answer { tracks: same, .. } if *same == tracks));
+}
+
+#[test]
+fn people_may_be_back_before_their_host() {
+    let mut before = Stage::open();
+    let ana = before.join(ANA, "tea", "Ana");
+    let tracks = before.publish(ANA, 1, ana.host.epoch, vec![microphone()]);
+
+    let mut after = Stage::empty(Access::Open, 7);
+    let again = after.resume(ANA, "tea", &ana.resume);
+    assert!(again.resumed && again.host == ana.host);
+    after.link(HOST, Some(ana.host.host), roster(&ana, &tracks));
+    assert_eq!(
+        after.news(ANA).last().expect("the room as it is").tracks,
+        tracks
+    );
+}
+
+#[test]
+fn who_does_not_come_back_after_a_restart_is_closed_on_the_host() {
+    let mut before = Stage::open();
+    let ana = before.join(ANA, "tea", "Ana");
+    let tracks = before.publish(ANA, 1, ana.host.epoch, vec![microphone()]);
+    let mut after = Stage::empty(Access::Open, 7);
+    after.link(HOST, Some(ana.host.host), roster(&ana, &tracks));
+    after.told(HOST);
+    after.wait(Duration::from_secs(31));
+    assert!(matches!(
+        after.told(HOST).as_slice(),
+        [HostCommand::Close { leg: None, .. }]
+    ));
+    after.wait(Duration::from_secs(61));
+    assert_eq!(after.registry.room_count(), 0);
+}
+
+#[test]
+fn a_newcomer_after_a_restart_does_not_split_the_room() {
+    let mut before = Stage::open();
+    let ana = before.join(ANA, "tea", "Ana");
+    let tracks = before.publish(ANA, 1, ana.host.epoch, vec![microphone()]);
+
+    let mut after = Stage::empty(Access::Open, 7);
+    let other = after.link(OTHER, None, Vec::new());
+    let bo = after.join(BO, "tea", "Bo");
+    assert_eq!(bo.host.host, other, "nobody knew of the other host yet");
+    after.link(HOST, Some(ana.host.host), roster(&ana, &tracks));
+    let heard = after.heard(BO);
+    let Some(ServiceMessage::HostChanged { host }) = heard.first() else {
+        panic!("the host that has legs, not {heard:?}");
+    };
+    assert_eq!(host.host, ana.host.host);
+    assert!(
+        host.epoch > bo.host.epoch && host.epoch > ana.host.epoch,
+        "epochs only grow"
+    );
+    assert!(after.resume(ANA, "tea", &ana.resume).resumed);
+}
+
+#[test]
+fn a_token_of_this_life_does_not_bring_back_who_was_sent_away() {
+    let mut stage = Stage::open();
+    stage.join(ANA, "tea", "Ana");
+    let bo = stage.join(BO, "tea", "Bo");
+    stage.lose(BO);
+    stage.wait(Duration::from_secs(31));
+    let left = ServiceMessage::ParticipantLeft {
+        participant: bo.me,
+        reason: LeaveReason::TimedOut,
+    };
+    assert!(stage.heard(ANA).contains(&left));
+    assert!(!stage.resume(CY, "tea", &bo.resume).resumed);
+}
+
+#[test]
+fn nobody_is_believed_about_a_room_that_is_not_theirs() {
+    let mut stage = Stage::open();
+    let ana = stage.join(ANA, "tea", "Ana");
+    stage.offer(ANA, 1, ana.host.epoch, vec![microphone()]);
+    let asked = stage.negotiation(HOST);
+    stage.link(OTHER, None, Vec::new());
+    stage.host_says(OTHER, agree(&asked));
+    stage.host_says(
+        OTHER,
+        HostMessage::Leg {
+            room: asked.room.clone(),
+            participant: asked.participant,
+            leg: asked.leg,
+            state: LegState::Closed,
+        },
+    );
+    assert_eq!(stage.heard(ANA), []);
+    stage.host_says(LinkId(77), agree(&asked));
+    assert_eq!(stage.cut, [LinkId(77)], "hello comes first");
+    assert_eq!(Epoch::FIRST, ana.host.epoch);
+}
