@@ -33,3 +33,6 @@ pub use token::{
     AUDIENCE, AdminToken, HostToken, JoinToken, KeyError, Keys, MAX_TOKEN, MAX_TOKEN_LIFE,
     ResumeToken, Secret, Token, TokenError,
 };
+
+#[cfg(test)]
+mod wire;

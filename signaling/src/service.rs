@@ -245,10 +245,10 @@ pub fn router(service: Service) -> Router {
     let sockets = Router::new()
         .route("/ws", get(peer_socket::upgrade))
         .route("/host", get(host_socket::upgrade));
+    let cors = guard::cors(&service);
     let http = Router::new()
-        .nest("/api/v1", api::routes())
-        .merge(whip::routes())
-        .layer(guard::cors(&service));
+        .nest("/api/v1", api::routes().layer(cors.clone()))
+        .merge(whip::routes(cors));
     sockets
         .merge(http)
         .layer(axum::middleware::from_fn_with_state(

@@ -76,7 +76,9 @@ async fn a_restarted_service_lets_everybody_go_on() {
             _ => None,
         })
         .await;
-    before.told(|command| matches!(command, HostCommand::Negotiate(_))).await;
+    before
+        .told(|command| matches!(command, HostCommand::Negotiate(_)))
+        .await;
     before.service.shutdown().await;
     let code = loop {
         if let Err(code) = ana.next_or_close().await {
@@ -103,7 +105,10 @@ async fn a_restarted_service_lets_everybody_go_on() {
             }],
         }],
     };
-    link.messages.send(HostMessage::Hello(hello)).await.expect("linked");
+    link.messages
+        .send(HostMessage::Hello(hello))
+        .await
+        .expect("linked");
     while service.stats().rooms == 0 {
         tokio::task::yield_now().await;
     }
@@ -113,7 +118,10 @@ async fn a_restarted_service_lets_everybody_go_on() {
     assert_eq!(again.participants[0].tracks, tracks);
     assert_eq!(service.stats().resumes, 1);
     while let Ok(command) = link.commands.try_recv() {
-        assert!(matches!(command, HostCommand::Accepted { .. }), "media is not touched: {command:?}");
+        assert!(
+            matches!(command, HostCommand::Accepted { .. }),
+            "media is not touched: {command:?}"
+        );
     }
 }
 
@@ -169,7 +177,12 @@ async fn nonsense_is_explained_and_then_the_socket_is_closed() {
     ana.say(r#"{"type":"mute","track":"one"}"#).await;
     ana.say("[]").await;
     for fatal in [false, false, true] {
-        let ServiceMessage::Error { code, fatal: is_fatal, .. } = ana.next().await else {
+        let ServiceMessage::Error {
+            code,
+            fatal: is_fatal,
+            ..
+        } = ana.next().await
+        else {
             panic!("an error");
         };
         assert_eq!((code, is_fatal), (ErrorCode::Malformed, fatal));
@@ -210,7 +223,13 @@ async fn who_does_not_join_in_time_is_closed() {
     config.limits.join_timeout = Duration::from_millis(50);
     let bench = Bench::with(config).await;
     let mut ana = bench.peer().await;
-    assert!(matches!(ana.next().await, ServiceMessage::Error { code: ErrorCode::NotJoined, .. }));
+    assert!(matches!(
+        ana.next().await,
+        ServiceMessage::Error {
+            code: ErrorCode::NotJoined,
+            ..
+        }
+    ));
     assert_eq!(ana.next_or_close().await, Err(1008));
 }
 
@@ -219,7 +238,8 @@ async fn a_message_that_is_too_large_closes_the_socket() {
     let bench = Bench::open().await;
     let mut ana = bench.peer().await;
     ana.join("tea", "Ana").await;
-    ana.say(&"x".repeat(baton_protocol::limits::MAX_MESSAGE + 1)).await;
+    ana.say(&"x".repeat(baton_protocol::limits::MAX_MESSAGE + 1))
+        .await;
     let mut closed = ana.next_or_close().await;
     while closed.is_ok() {
         closed = ana.next_or_close().await;
@@ -230,9 +250,9 @@ async fn a_message_that_is_too_large_closes_the_socket() {
 async fn next_command(host: &mut WebSocketStream<MaybeTlsStream<TcpStream>>) -> HostCommand {
     loop {
         let frame = tokio::time::timeout(Duration::from_secs(10), host.next()).await;
-        match frame.expect("in time").expect("no end").expect("a frame") {
-            Message::Text(text) => return serde_json::from_str(&text).expect("a command"),
-            _ => {}
+        let frame = frame.expect("in time").expect("no end").expect("a frame");
+        if let Message::Text(text) = frame {
+            return serde_json::from_str(&text).expect("a command");
         }
     }
 }

@@ -12,6 +12,8 @@ use baton_protocol::{IceServer, RoomId, TrackId};
 use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::oneshot;
+use tower_http::cors::CorsLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
 
 use super::actor::Event;
 use super::host_socket::bearer;
@@ -23,14 +25,25 @@ use crate::registry::{Call, CallReply, Publisher, SessionId, SessionKey, Session
 const SDP: &str = "application/sdp";
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
-/// `/whip` and `/whep`.
-pub(super) fn routes() -> Router<Service> {
-    Router::new()
+/// `/whip` and `/whep`. `cors` answers `OPTIONS`; what is accepted is said beside it (RFC 9725 section 4.2).
+pub(super) fn routes(cors: CorsLayer) -> Router<Service> {
+    let sdp = HeaderValue::from_static(SDP);
+    let fragment = HeaderValue::from_static(FRAGMENT);
+    let endpoints = Router::new()
         .route("/whip/{room}", endpoint(Door::Whip))
         .route("/whep/{room}", endpoint(Door::Whep))
+        .layer(DefaultBodyLimit::max(MAX_SDP))
+        .layer(cors.clone())
+        .layer(SetResponseHeaderLayer::if_not_present(ACCEPT_POST, sdp));
+    let resources = Router::new()
         .route("/whip/{room}/{session}", resource())
         .route("/whep/{room}/{session}", resource())
-        .layer(DefaultBodyLimit::max(MAX_SDP))
+        .layer(cors)
+        .layer(SetResponseHeaderLayer::if_not_present(
+            ACCEPT_PATCH,
+            fragment,
+        ));
+    endpoints.merge(resources)
 }
 
 /// Which of the two.
@@ -70,35 +83,17 @@ fn endpoint(door: Door) -> MethodRouter<Service> {
             .await
             .unwrap_or_else(IntoResponse::into_response)
     };
-    post(open)
-        .options(|| async {
-            (
-                StatusCode::NO_CONTENT,
-                [(ACCEPT_POST, SDP), (ALLOW, "POST, OPTIONS")],
-            )
-        })
-        .fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "POST an offer here")
-                .with(ALLOW, HeaderValue::from_static("POST, OPTIONS"))
-                .with(ACCEPT_POST, HeaderValue::from_static(SDP))
-        })
+    post(open).fallback(|| async {
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "POST an offer here")
+            .with(ALLOW, HeaderValue::from_static("POST, OPTIONS"))
+    })
 }
 
 fn resource() -> MethodRouter<Service> {
-    const ALLOWED: &str = "PATCH, DELETE, OPTIONS";
-    delete(close)
-        .patch(patch)
-        .options(|| async {
-            (
-                StatusCode::NO_CONTENT,
-                [(ACCEPT_PATCH, FRAGMENT), (ALLOW, ALLOWED)],
-            )
-        })
-        .fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "PATCH or DELETE a session")
-                .with(ALLOW, HeaderValue::from_static(ALLOWED))
-                .with(ACCEPT_PATCH, HeaderValue::from_static(FRAGMENT))
-        })
+    delete(close).patch(patch).fallback(|| async {
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "PATCH or DELETE a session")
+            .with(ALLOW, HeaderValue::from_static("PATCH, DELETE, OPTIONS"))
+    })
 }
 
 /// What an offer came with.

@@ -144,7 +144,7 @@ fn a_resume_token_is_no_join_token_and_the_reverse() {
     let join_token = token("ana", Grants::talk());
     let ana = stage.join_with(ANA, &join_token);
     let as_join = Join {
-        token: Some(ana.resume.clone()),
+        token: Some(ana.resume),
         ..join("tea", "Ana")
     };
     stage.say(BO, PeerMessage::Join(as_join));
