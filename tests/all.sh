@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# All checks in order, one line per step with the time it took. The first failure stops and shows its output.
+#   tests/all.sh          everything (make test)
+#   tests/all.sh check    formatting, lints and types only (make check)
+#   tests/all.sh prepare  only install what the browsers need
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly what=${1:-everything}
+readonly out=tests/out
+readonly target=${CARGO_TARGET_DIR:-target}
+passed=0
+failed=0
+mkdir -p "$out"
+
+say() { printf '[%4ss] %s\n' "$SECONDS" "$*"; }
+
+# step NAME COMMAND...: runs it quietly; on failure shows everything it said.
+step() {
+  local name=$1 log="$out/${1// /-}.log" before=$SECONDS
+  shift
+  if "$@" >"$log" 2>&1; then
+    say "ok      $name ($((SECONDS - before)) s)"
+  else
+    say "FAILED  $name ($((SECONDS - before)) s): $*"
+    cat "$log"
+    exit 1
+  fi
+}
+
+# Adds up the closing lines of cargo test and `N passed, N failed` lines of other runners.
+count() {
+  local sums
+  sums=$(sed -nE 's/^(test result: .*\. )?([0-9]+) passed[,;] ([0-9]+) failed.*/\2 \3/p' "$1" | awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }')
+  passed=$((passed + ${sums% *}))
+  failed=$((failed + ${sums#* }))
+}
+
+# counted NAME COMMAND...: a step whose tests are counted; goes on after a failure so that one run tells all.
+counted() {
+  local name=$1 log="$out/${1// /-}.log" before=$SECONDS verdict=ok
+  shift
+  "$@" >"$log" 2>&1 || verdict=FAILED
+  count "$log"
+  say "$verdict      $name ($((SECONDS - before)) s)"
+  if [[ $verdict == FAILED ]]; then
+    cat "$log"
+    broken+=("$name")
+  else
+    grep -E '^(ok|FAILED|SKIPPED)|^[0-9]+ passed' "$log" || true
+  fi
+}
+broken=()
+
+need_tool() {
+  command -v "$1" >/dev/null || { echo "error: $1 is missing: $2" >&2; exit 1; }
+}
+
+# Debian packages by the file each brings.
+debian_packages() {
+  local missing=()
+  while read -r file package; do
+    [[ -e $file ]] || missing+=("$package")
+  done <<'FILES'
+/usr/bin/chromium chromium
+/usr/bin/firefox-esr firefox-esr
+/usr/sbin/ip iproute2
+/usr/sbin/nft nftables
+/usr/bin/gst-launch-1.0 gstreamer1.0-tools
+/usr/lib/python3/dist-packages/gi/__init__.py python3-gi
+/usr/lib/python3/dist-packages/gi/overrides/Gst.py python3-gst-1.0
+/usr/lib/x86_64-linux-gnu/gstreamer-1.0/libgstvpx.so gstreamer1.0-plugins-good
+/usr/lib/x86_64-linux-gnu/gstreamer-1.0/libgstopus.so gstreamer1.0-plugins-base
+/usr/lib/x86_64-linux-gnu/gstreamer-1.0/libgstwebrtc.so gstreamer1.0-plugins-bad
+/usr/lib/x86_64-linux-gnu/gstreamer-1.0/libgstnice.so gstreamer1.0-nice
+/usr/lib/x86_64-linux-gnu/girepository-1.0/GstWebRTC-1.0.typelib gir1.2-gst-plugins-bad-1.0
+FILES
+  [[ ${#missing[@]} -eq 0 ]] && return
+  if [[ $(id -u) -ne 0 ]]; then
+    echo "error: the browser tests need Debian packages. Install them: sudo apt-get install ${missing[*]}" >&2
+    return 1
+  fi
+  apt-get update -q
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}"
+}
+
+# npm packages exactly as locked, again only when the lock file changed.
+node_packages() {
+  local folder=$1
+  if ! cmp -s "$folder/package-lock.json" "$folder/node_modules/.lock"; then
+    npm --prefix "$folder" ci
+    cp "$folder/package-lock.json" "$folder/node_modules/.lock"
+  fi
+}
+
+# A Python with aiortc: the independent peer that only knows AES_CM.
+python_peer() {
+  local venv=tests/out/venv wanted=tests/e2e/peers/requirements.txt
+  if ! cmp -s "$wanted" "$venv/.lock"; then
+    rm -rf "$venv"
+    python3 -m venv "$venv" || { echo "error: python3-venv is missing: apt-get install python3-venv" >&2; return 1; }
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$wanted"
+    cp "$wanted" "$venv/.lock"
+  fi
+}
+
+prepare() {
+  step "debian packages" debian_packages
+  step "npm packages of the tests" node_packages tests/e2e
+  step "python peer" python_peer
+}
+
+need_tool cargo "install Rust from rustup.rs"
+need_tool node "install Node 20: apt-get install nodejs npm, or nodejs.org"
+need_tool git "apt-get install git"
+
+if [[ $what == prepare ]]; then
+  prepare
+  exit
+fi
+
+step "npm packages of the page" node_packages web
+step "page formatting and types" npm --prefix web run check
+step "page" npm --prefix web run build
+step "rust formatting" cargo fmt --all --check
+step "rust lints" cargo clippy --workspace --all-targets --locked -- -D warnings
+if [[ $what == check ]]; then
+  exit
+fi
+
+prepare
+step "compile" cargo test --workspace --locked --no-run
+step "baton" cargo build --workspace --locked --bins
+counted "rust tests" cargo test --workspace --locked --no-fail-fast
+counted "page tests" npm --prefix web test
+counted "stories in real browsers" env BATON_BIN="$target/debug/baton" node tests/e2e/run.mjs
+
+say "whole run"
+echo "$passed passed, $failed failed"
+if [[ ${#broken[@]} -gt 0 ]]; then
+  printf 'error: failed: %s\n' "${broken[@]}" >&2
+  exit 1
+fi
