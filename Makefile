@@ -9,7 +9,6 @@ help: ## List these commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
 
 run: web/node_modules/.ready ## Build page and server, serve http://localhost:7880
-	npm --prefix web run build
 	cargo run --release --bin baton
 
 test: ## Everything that must pass, from a bare Debian 12 with Rust and Node

@@ -31,7 +31,10 @@ step() {
 # Adds up the closing lines of cargo test and `N passed, N failed` lines of other runners.
 count() {
   local sums
-  sums=$(sed -nE 's/^(test result: .*\. )?([0-9]+) passed[,;] ([0-9]+) failed.*/\2 \3/p' "$1" | awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }')
+  sums=$(sed -E 's/\x1b\[[0-9;]*m//g' "$1" | sed -nE \
+    -e 's/^(test result: .*\. )?([0-9]+) passed[,;] ([0-9]+) failed.*/\2 \3/p' \
+    -e 's/^ *Tests +([0-9]+) passed.*/\1 0/p' \
+    -e 's/^ *Tests +([0-9]+) failed \| ([0-9]+) passed.*/\2 \1/p' | awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }')
   passed=$((passed + ${sums% *}))
   failed=$((failed + ${sums#* }))
 }
@@ -56,25 +59,13 @@ need_tool() {
   command -v "$1" >/dev/null || { echo "error: $1 is missing: $2" >&2; exit 1; }
 }
 
-# Debian packages by the file each brings.
+# What the browser stories need from Debian.
 debian_packages() {
-  local missing=()
-  while read -r file package; do
-    [[ -e $file ]] || missing+=("$package")
-  done <<'FILES'
-/usr/bin/chromium chromium
-/usr/bin/firefox-esr firefox-esr
-/usr/sbin/ip iproute2
-/usr/sbin/nft nftables
-/usr/bin/gst-launch-1.0 gstreamer1.0-tools
-/usr/lib/python3/dist-packages/gi/__init__.py python3-gi
-/usr/lib/python3/dist-packages/gi/overrides/Gst.py python3-gst-1.0
-/usr/lib/x86_64-linux-gnu/gstreamer-1.0/libgstvpx.so gstreamer1.0-plugins-good
-/usr/lib/x86_64-linux-gnu/gstreamer-1.0/libgstopus.so gstreamer1.0-plugins-base
-/usr/lib/x86_64-linux-gnu/gstreamer-1.0/libgstwebrtc.so gstreamer1.0-plugins-bad
-/usr/lib/x86_64-linux-gnu/gstreamer-1.0/libgstnice.so gstreamer1.0-nice
-/usr/lib/x86_64-linux-gnu/girepository-1.0/GstWebRTC-1.0.typelib gir1.2-gst-plugins-bad-1.0
-FILES
+  local missing=() package
+  for package in chromium firefox-esr iproute2 nftables python3-venv python3-gi python3-gst-1.0 gstreamer1.0-nice \
+    gstreamer1.0-plugins-{base,good,bad} gir1.2-gst-plugins-bad-1.0; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
   [[ ${#missing[@]} -eq 0 ]] && return
   if [[ $(id -u) -ne 0 ]]; then
     echo "error: the browser tests need Debian packages. Install them: sudo apt-get install ${missing[*]}" >&2
@@ -120,8 +111,7 @@ if [[ $what == prepare ]]; then
 fi
 
 step "npm packages of the page" node_packages web
-step "page formatting and types" npm --prefix web run check
-step "page" npm --prefix web run build
+counted "page checks" npm --prefix web run check
 step "rust formatting" cargo fmt --all --check
 step "rust lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 if [[ $what == check ]]; then
@@ -132,7 +122,6 @@ prepare
 step "compile" cargo test --workspace --locked --no-run
 step "baton" cargo build --workspace --locked --bins
 counted "rust tests" cargo test --workspace --locked --no-fail-fast
-counted "page tests" npm --prefix web test
 counted "stories in real browsers" env BATON_BIN="$target/debug/baton" node tests/e2e/run.mjs
 
 say "whole run"

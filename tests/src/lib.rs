@@ -7,12 +7,12 @@
 
 #![forbid(unsafe_code)]
 
-//pub mod cpu;
-//pub mod join;
+pub mod cpu;
+pub mod join;
 pub mod link;
 pub mod netns;
-//pub mod offer;
-//pub mod peer;
+pub mod offer;
+pub mod peer;
 pub mod repository;
-//pub mod srtp;
-//pub mod traffic;
+pub mod srtp;
+pub mod traffic;

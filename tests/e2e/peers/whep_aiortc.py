@@ -1,0 +1,49 @@
+"""Watches a room by WHEP with aiortc, which is allowed only SRTP with AES_CM here, and says what it decoded."""
+
+import asyncio
+import json
+import sys
+import urllib.request
+
+from aiortc import RTCPeerConnection, RTCSessionDescription, rtcdtlstransport
+
+rtcdtlstransport.SRTP_PROFILES = [rtcdtlstransport.SRTP_AES128_CM_SHA1_80]
+
+
+def post(endpoint, offer):
+    request = urllib.request.Request(endpoint, offer.encode(), {"Content-Type": "application/sdp"})
+    with urllib.request.urlopen(request, timeout=5) as reply:
+        return reply.read().decode()
+
+
+async def count(track, counts):
+    while True:
+        await track.recv()
+        counts[track.kind] += 1
+
+
+async def main(endpoint, seconds):
+    peer = RTCPeerConnection()
+    counts = {"video": 0, "audio": 0}
+    tasks = []
+    peer.on("track", lambda track: tasks.append(asyncio.ensure_future(count(track, counts))))
+    peer.addTransceiver("audio", direction="recvonly")
+    peer.addTransceiver("video", direction="recvonly")
+    await peer.setLocalDescription(await peer.createOffer())
+    answer = await asyncio.to_thread(post, endpoint, peer.localDescription.sdp)
+    await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    await asyncio.sleep(seconds)
+    profile = rtcdtlstransport.SRTP_PROFILES[0].openssl_profile.decode()
+    result = {
+        "state": peer.connectionState,
+        "profile": profile if profile.startswith("SRTP") else f"SRTP_{profile}",
+        "videoFrames": counts["video"],
+        "audioFrames": counts["audio"],
+    }
+    for task in tasks:
+        task.cancel()
+    await peer.close()
+    print(json.dumps(result))
+
+
+asyncio.run(main(sys.argv[1], float(sys.argv[2])))

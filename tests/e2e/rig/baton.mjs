@@ -1,0 +1,79 @@
+// One process of Baton: starts it on free ports, knows where it listens, keeps its log.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+export const repository = fileURLToPath(new URL('../../../', import.meta.url));
+const binary = process.env.BATON_BIN ?? `${process.env.CARGO_TARGET_DIR ?? `${repository}target`}/debug/baton`;
+const READY_MS = 15_000;
+
+export class Baton {
+  #child;
+  #ready;
+
+  /** Starts `baton ...words --json`; `addresses` overrides the free ports. */
+  static async start(log, words = [], addresses = {}) {
+    const env = {
+      ...process.env, BATON_HTTP: '127.0.0.1:0', BATON_MEDIA: '127.0.0.1:0', BATON_ADMIN: '127.0.0.1:0', RUST_BACKTRACE: '1', ...addresses,
+    };
+    const child = spawn(binary, [...words, '--json'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const file = createWriteStream(log);
+    child.stderr.pipe(file);
+    const lines = createInterface({ input: child.stdout });
+    const ready = new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`baton said nothing for ${READY_MS} ms, see ${log}`)), READY_MS);
+      child.once('error', (error) => reject(new Error(`cannot start ${binary}: ${error.message}; build it with cargo build -p baton-server`)));
+      child.once('exit', (code, signal) => reject(new Error(`baton ${words.join(' ')} ended at once (${code ?? signal}), see ${log}`)));
+      lines.once('line', (line) => {
+        clearTimeout(timer);
+        resolve(JSON.parse(line));
+      });
+    });
+    return new Baton(child, await ready);
+  }
+
+  constructor(child, ready) {
+    this.#child = child;
+    this.#ready = ready;
+  }
+
+  get pid() {
+    return this.#child.pid;
+  }
+
+  /** `host:port` of a listener: http, media or admin. */
+  address(listener) {
+    const value = [this.#ready[listener]].flat()[0];
+    if (!value) throw new Error(`baton did not say where ${listener} listens: ${JSON.stringify(this.#ready)}`);
+    return String(value).replace(/^\w+:\/\//, '').replace(/\/$/, '');
+  }
+
+  port(listener) {
+    return Number(this.address(listener).split(':').at(-1));
+  }
+
+  /** The page by a name that browsers trust with cameras. */
+  get url() {
+    return `http://localhost:${this.port('http')}`;
+  }
+
+  /** Metrics as a map of `name{labels}` to number. */
+  async metrics() {
+    const text = await (await fetch(`http://${this.address('admin')}/metrics`)).text();
+    const lines = text.split('\n').filter((line) => line && !line.startsWith('#'));
+    return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]));
+  }
+
+  /** Ends the process; `signal` as for kill(1). */
+  async stop(signal = 'SIGTERM') {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const gone = once(this.#child, 'exit');
+    this.#child.kill(signal);
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), 5000);
+    await gone;
+    clearTimeout(timer);
+  }
+}

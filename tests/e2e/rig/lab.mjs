@@ -1,0 +1,111 @@
+// One story's world: its processes, browsers and people, and the evidence when it goes wrong.
+
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+
+import { Baton, repository } from './baton.mjs';
+import { Chromium, Firefox } from './browsers.mjs';
+import { Door } from './door.mjs';
+import { Line } from './line.mjs';
+import { Person } from './person.mjs';
+
+const LARGE = { width: 1280, height: 800 };
+
+export class Lab {
+  #browsers = new Map();
+  #people = [];
+  #closing = [];
+  #rooms = 0;
+  #processes = 0;
+  #started = Date.now();
+  #timeline = [];
+
+  constructor(name) {
+    this.folder = `${repository}tests/out/${name.replaceAll(/[^a-zA-Z0-9]+/g, '-').slice(0, 80)}`;
+    rmSync(this.folder, { recursive: true, force: true });
+    mkdirSync(this.folder, { recursive: true });
+  }
+
+  /** Starts Baton; `words` are its subcommand and flags. */
+  async baton(words = [], addresses = {}) {
+    this.#processes += 1;
+    const baton = await Baton.start(`${this.folder}/baton-${this.#processes}.log`, words, addresses);
+    this.#closing.push(() => baton.stop());
+    this.note(`baton ${words.join(' ')} is up`);
+    return baton;
+  }
+
+  /** A TCP door in front of an address that can be slammed. */
+  async door(port) {
+    const door = await Door.open(port);
+    this.#closing.push(() => door.close());
+    return door;
+  }
+
+  /** The line under this story's namespace; only for stories with `needsLine`. */
+  line(baton) {
+    return new Line(baton.port('media'));
+  }
+
+  /** A name for a room that no other story uses. */
+  room() {
+    this.#rooms += 1;
+    return `story-${process.pid}-${this.#rooms}`;
+  }
+
+  /** Somebody opens the invite and is in the call without a click. */
+  async join(name, browser, url, room, { viewport = LARGE, query = {}, codec } = {}) {
+    const words = new URLSearchParams({ name, ...query, ...(codec && { codec }) });
+    const before = codec && { script: (wanted) => localStorage.setItem('baton', JSON.stringify({ codec: wanted })), argument: codec };
+    return this.open(name, browser, `${url}/r/${room}?${words}&join`, { viewport, before });
+  }
+
+  /** Somebody opens a page. */
+  async open(name, browser, url, { viewport = LARGE, before } = {}) {
+    const said = [];
+    const log = (text) => said.push(`${Date.now() - this.#started} ${text}`);
+    const page = await (await this.#browser(browser)).open(url, { viewport, before, log });
+    const person = new Person(name, page);
+    person.said = said;
+    this.#people.push(person);
+    this.note(`${name} opened ${url} in ${browser}`);
+    return person;
+  }
+
+  /** Somebody closes the tab. */
+  async gone(person) {
+    this.#people = this.#people.filter((other) => other !== person);
+    await person.close();
+    this.note(`${person.name} closed the tab`);
+  }
+
+  onClose(work) {
+    this.#closing.push(work);
+  }
+
+  note(text) {
+    this.#timeline.push(`${String(Date.now() - this.#started).padStart(6)} ms  ${text}`);
+  }
+
+  /** Screenshots, last reports, consoles and the timeline; returns the folder. */
+  async keepEvidence() {
+    const keep = (name, text) => writeFileSync(`${this.folder}/${name}`, text);
+    keep('timeline.txt', `${this.#timeline.join('\n')}\n`);
+    for (const person of this.#people) {
+      keep(`${person.name}.console.txt`, `${person.said.join('\n')}\n`);
+      keep(`${person.name}.report.json`, JSON.stringify(await person.report().catch(() => person.lastReport), null, 2));
+      await person.screenshot(`${this.folder}/${person.name}.png`).catch(() => {});
+    }
+    return this.folder;
+  }
+
+  async close() {
+    for (const browser of this.#browsers.values()) await (await browser).close().catch(() => {});
+    for (const work of this.#closing.toReversed()) await work();
+  }
+
+  #browser(kind) {
+    const start = () => (kind === 'firefox' ? Firefox : Chromium).start();
+    if (!this.#browsers.has(kind)) this.#browsers.set(kind, start());
+    return this.#browsers.get(kind);
+  }
+}

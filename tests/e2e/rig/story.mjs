@@ -1,0 +1,16 @@
+// The list of stories. A story is a sentence about people and a function that makes it happen.
+
+export const stories = [];
+
+/** Adds a story. `needsLine`: it runs in a network namespace of its own, where packets can be lost. */
+export function story(name, tell, { needsLine = false } = {}) {
+  stories.push({ name, tell, needsLine });
+}
+
+/** Throw this where a story cannot be told on this machine; it is reported, never silent. */
+export class Skip extends Error {
+  name = 'Skip';
+}
+
+/** How long a call is watched for freezes. */
+export const WATCH_MS = process.env.BATON_LONG === '1' ? 60_000 : 20_000;

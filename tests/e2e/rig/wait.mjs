@@ -1,0 +1,25 @@
+// Waiting with a deadline, and time passing on purpose.
+
+import { setTimeout as pause } from 'node:timers/promises';
+
+const LOOK_EVERY_MS = 100;
+
+/** Calls `look` until it returns something truthy. After `ms` fails, saying `what` was awaited and the last value of `state`. */
+export async function until(what, ms, look, state = () => '') {
+  const started = Date.now();
+  let trouble = '';
+  for (;;) {
+    try {
+      const found = await look();
+      if (found) return found;
+      trouble = '';
+    } catch (error) {
+      trouble = ` (${error.message})`;
+    }
+    if (Date.now() - started > ms) throw new Error(`${what}: not within ${ms} ms${trouble}\n${state()}`);
+    await pause(LOOK_EVERY_MS);
+  }
+}
+
+/** Lets a call run for a while: the time itself is what is tested. */
+export const watchFor = pause;

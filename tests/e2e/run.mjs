@@ -1,0 +1,64 @@
+// Tells the stories one after the other and says how they ended. Exit code 1 if one failed.
+//   node run.mjs                 all stories
+//   node run.mjs --only screen   those whose name contains the word
+//   node run.mjs --list          only their names
+// BATON_BIN is the binary under test (default target/debug/baton). BATON_LONG=1 watches calls for 60 s instead of 20 s.
+
+import { readdirSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+
+import { Lab } from './rig/lab.mjs';
+import { inNamespace } from './rig/line.mjs';
+import { stories } from './rig/story.mjs';
+
+const { values: options } = parseArgs({
+  options: { only: { type: 'string', default: '' }, exactly: { type: 'string' }, list: { type: 'boolean' }, inside: { type: 'boolean' } },
+});
+const STORY_LIMIT_MS = 240_000;
+
+for (const file of readdirSync(new URL('./stories/', import.meta.url)).toSorted()) {
+  await import(`./stories/${file}`);
+}
+const wanted = stories.filter(({ name }) => (options.exactly === undefined ? name.includes(options.only) : name === options.exactly));
+if (options.list) {
+  for (const { name } of wanted) console.log(name);
+  process.exit(0);
+}
+
+const counts = { passed: 0, failed: 0, skipped: 0 };
+for (const story of wanted) {
+  const started = Date.now();
+  const seconds = () => ((Date.now() - started) / 1000).toFixed(1);
+  try {
+    await tell(story);
+    counts.passed += 1;
+    if (!options.inside) console.log(`ok      ${story.name} (${seconds()} s)`);
+  } catch (error) {
+    const isSkip = error.name === 'Skip';
+    counts[isSkip ? 'skipped' : 'failed'] += 1;
+    if (options.inside) console.error(error.message);
+    else console.log(`${isSkip ? 'SKIPPED' : 'FAILED '} ${story.name} (${seconds()} s)\n        ${error.message.replaceAll('\n', '\n        ')}`);
+  }
+}
+if (!options.inside) {
+  if (counts.skipped > 0) console.log(`SKIPPED ${counts.skipped} stories, see above`);
+  console.log(`${counts.passed} passed, ${counts.failed} failed`);
+}
+process.exit(counts.failed > 0 ? 1 : 0);
+
+async function tell(story) {
+  if (story.needsLine && !options.inside) return inNamespace(story.name);
+  const lab = new Lab(story.name);
+  const limit = new Promise((_, reject) => {
+    setTimeout(() => reject(new Error(`not over after ${STORY_LIMIT_MS / 1000} s`)), STORY_LIMIT_MS).unref();
+  });
+  try {
+    await Promise.race([story.tell(lab), limit]);
+  } catch (error) {
+    if (error.name !== 'Skip') error.message += `\nsee ${await lab.keepEvidence()}`;
+    throw error;
+  } finally {
+    await lab.close();
+  }
+}
+

@@ -1,0 +1,95 @@
+// People meet: pictures, voices, screens, coming and going.
+
+import assert from 'node:assert/strict';
+
+import { nobodyFreezes } from '../rig/person.mjs';
+import { WATCH_MS, story } from '../rig/story.mjs';
+
+const SMALL = { viewport: { width: 900, height: 600 }, query: { quality: 'low' } };
+
+story('two people in different browsers meet within two seconds and nothing freezes', async (lab) => {
+  const { url } = await lab.baton();
+  const room = lab.room();
+  const ana = await lab.join('Ana', 'chromium', url, room);
+  await ana.until('is connected', 5000, (report) => report.connection.state === 'connected');
+  const ben = await lab.join('Ben', 'firefox', url, room);
+  await ben.until('is connected', 5000, (report) => report.connection.state === 'connected');
+  lab.note('both are connected');
+  await Promise.all([ana.sees(ben), ben.sees(ana), ana.hears(ben), ben.hears(ana)]);
+  lab.note('they see and hear each other');
+
+  const seen = await nobodyFreezes([ana, ben], WATCH_MS);
+  for (const { name, audios } of seen) {
+    assert(audios.some(({ packets }) => packets > WATCH_MS / 100), `${name} heard nothing: ${JSON.stringify(audios)}`);
+  }
+  const [report] = [await ana.report()];
+  assert.equal(report.host.kind, 'central');
+  assert.equal(report.room, room);
+  assert.ok(report.epoch >= 1);
+});
+
+story('media of both browsers is sealed with AES-GCM', async (lab) => {
+  const { url } = await lab.baton();
+  const room = lab.room();
+  for (const [name, browser] of [['Ana', 'chromium'], ['Ben', 'firefox']]) {
+    const person = await lab.join(name, browser, url, room, SMALL);
+    const { connection } = await person.until('is connected', 5000, (report) => report.connection.state === 'connected' && report.connection.srtpProfile);
+    assert.match(connection.srtpProfile, /GCM/, `${browser}: ${connection.srtpProfile}`);
+  }
+});
+
+story('a shared screen appears within two seconds and goes when sharing ends', async (lab) => {
+  const { url } = await lab.baton();
+  const room = lab.room();
+  const ana = await lab.join('Ana', 'chromium', url, room, SMALL);
+  const ben = await lab.join('Ben', 'firefox', url, room, SMALL);
+  await ben.sees(ana, { within: 8000, fps: 1 });
+  await ana.click('Share screen');
+  await ben.sees(ana, { source: 'screen', fps: 0 });
+  await ana.click('Share screen');
+  await ben.until('no longer sees the screen', 2000, (report) => report.videos.every((video) => video.source !== 'screen'));
+});
+
+story('a third and a fourth come and go without a freeze for the others', async (lab) => {
+  const { url } = await lab.baton();
+  const room = lab.room();
+  const ana = await lab.join('Ana', 'chromium', url, room, SMALL);
+  const ben = await lab.join('Ben', 'firefox', url, room, SMALL);
+  await Promise.all([ana.sees(ben, { within: 8000 }), ben.sees(ana, { within: 8000 })]);
+  await nobodyFreezes([ana, ben], WATCH_MS, {
+    fps: 12, // four tabs that encode and decode on two cores
+    during: async () => {
+      const cleo = await lab.join('Cleo', 'chromium', url, room, SMALL);
+      const dan = await lab.join('Dan', 'chromium', url, room, SMALL);
+      await Promise.all([ana.sees(cleo, { within: 8000, fps: 5 }), ben.sees(dan, { within: 8000, fps: 5 })]);
+      lab.note('all four see each other');
+      await cleo.click('Leave call');
+      await lab.gone(dan);
+      const alone = (report) => report.videos.length === 1;
+      await Promise.all([ana.until('sees only Ben', 8000, alone), ben.until('sees only Ana', 8000, alone)]);
+    },
+  });
+});
+
+story('a camera turned off and a microphone muted fall silent everywhere at once', async (lab) => {
+  const { url } = await lab.baton();
+  const room = lab.room();
+  const ana = await lab.join('Ana', 'chromium', url, room, SMALL);
+  const ben = await lab.join('Ben', 'chromium', url, room, SMALL);
+  await Promise.all([ben.sees(ana, { within: 8000 }), ben.hears(ana, { within: 8000 })]);
+  const { me } = await ana.report();
+  await ana.click('Turn off camera');
+  await ben.until('sees no picture of Ana', 1500, (report) => report.videos.every((video) => video.participant !== me || video.paused === 'muted'));
+  await ana.click('Mute microphone');
+  await ben.until('hears nothing of Ana', 2500, (report) => report.audios.every((audio) => audio.participant !== me || audio.level === 0));
+  await ana.click('Turn off camera');
+  await ben.sees(ana, { within: 3000 });
+});
+
+story('the plain page is a working call with the other one', async (lab) => {
+  const { url } = await lab.baton();
+  const room = lab.room();
+  const ana = await lab.join('Ana', 'chromium', url, room, SMALL);
+  const ben = await lab.open('Ben', 'firefox', `${url}/minimal/?room=${room}&name=Ben&join`);
+  await Promise.all([ana.sees(ben, { within: 8000, fps: 10 }), ben.sees(ana, { within: 8000, fps: 10 })]);
+});

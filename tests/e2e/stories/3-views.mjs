@@ -1,0 +1,53 @@
+// What is shown decides what is sent.
+
+import assert from 'node:assert/strict';
+
+import { changes, nobodyFreezes } from '../rig/person.mjs';
+import { story } from '../rig/story.mjs';
+import { watchFor } from '../rig/wait.mjs';
+
+const LARGE = { width: 1280, height: 800 };
+const SMALL = { width: 320, height: 480 };
+
+const camera = (report) => report.videos.find(({ source }) => source === 'camera');
+
+story('a tile that shrinks changes to a smaller layer within a second and back, without a freeze', async (lab) => {
+  const { url } = await lab.baton();
+  const room = lab.room();
+  const ana = await lab.join('Ana', 'chromium', url, room);
+  const ben = await lab.join('Ben', 'chromium', url, room, { viewport: LARGE });
+  const large = await ben.until('gets the largest layer', 10_000, (report) => camera(report)?.width >= 1200);
+  await nobodyFreezes([ben], 6000, {
+    fps: 15,
+    during: async () => {
+      await ben.resize(SMALL.width, SMALL.height);
+      const shrunk = await ben.until('gets a smaller layer', 1000, (report) => camera(report).rid !== camera(large).rid && camera(report).width < 1200);
+      lab.note(`now ${camera(shrunk).rid} at ${camera(shrunk).width}x${camera(shrunk).height}`);
+      await ben.resize(LARGE.width, LARGE.height);
+      await ben.until('gets the largest layer again', 1500, (report) => camera(report).width >= 1200);
+    },
+  });
+  assert.equal((await ana.report()).connection.state, 'connected');
+});
+
+story('a page that nobody looks at costs no picture downlink, and voices go on', async (lab) => {
+  const { url } = await lab.baton();
+  const room = lab.room();
+  const ana = await lab.join('Ana', 'chromium', url, room);
+  const ben = await lab.join('Ben', 'chromium', url, room);
+  await ben.sees(ana, { within: 8000 });
+  const look = (isHidden) => ben.evaluate((hidden) => {
+    Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+    Object.defineProperty(document, 'visibilityState', { value: hidden ? 'hidden' : 'visible', configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, isHidden);
+  await look(true);
+  await watchFor(3000); // time for the page to say so and for the last pictures to arrive
+  const before = await ben.report();
+  await watchFor(3000);
+  const { videos, audios } = changes(before, await ben.report());
+  for (const { frames } of videos) assert.ok(frames <= 1, `${frames} pictures came although hidden`);
+  assert.ok(audios.some(({ packets }) => packets > 50), 'the voice stopped');
+  await look(false);
+  await ben.sees(ana, { within: 2000 });
+});
