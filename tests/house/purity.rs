@@ -9,8 +9,15 @@ use crate::{expect_none, source};
 const PURE: &[&str] = &[
     "server/engine/src/",
     "signaling/protocol/src/",
-    "signaling/src/room",
+    "signaling/src/access",
+    "signaling/src/denied",
+    "signaling/src/host",
+    "signaling/src/participant",
+    "signaling/src/rate",
     "signaling/src/registry",
+    "signaling/src/room",
+    "signaling/src/text",
+    "signaling/src/token",
 ];
 
 /// What logic does not say, and why.
