@@ -16,8 +16,8 @@ const DOCUMENTS: &[&str] = &[
     "docs/bench.md",
 ];
 
-/// Subcommands of `baton` in the text that defines them: clap derives them from the variants of `enum Command`.
-const SUBCOMMANDS_ARE_IN: &str = "server/src/";
+/// Where the command line of `baton` is written.
+const COMMAND_LINE_IS_IN: &str = "server/src/";
 
 /// Words in backticks, blocks between ``` included line by line.
 fn quoted(text: &str) -> Vec<&str> {
@@ -111,25 +111,12 @@ fn untruths(document: &str, text: &str, house: &House<'_>) -> Vec<String> {
     complaints
 }
 
-/// The variants of `enum Command` with `#[derive(… Subcommand …)]`, in kebab case.
+/// The subcommands that a command line names: every `"word"` on a line with `Command::`, as in `Command::new("host")`.
 fn subcommands(text: &str) -> Vec<String> {
-    let Some((_, after)) = text.split_once("Subcommand)]") else {
-        return Vec::new();
-    };
-    let body = after.split_once('{').map_or("", |(_, body)| body);
-    let body = body.split("\n}").next().unwrap_or_default();
-    let variants = body
-        .lines()
-        .map(str::trim)
-        .filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
-    variants
-        .map(|line| {
-            line.chars()
-                .take_while(|c| c.is_alphanumeric())
-                .collect::<String>()
-                .to_lowercase()
-        })
-        .collect()
+    let lines = source::code(text).into_iter().map(|(_, line)| line);
+    let named = lines.filter(|line| line.contains("Command::"));
+    let words = named.flat_map(|line| line.split('"').skip(1).step_by(2));
+    words.map(str::to_owned).collect()
 }
 
 #[test]
@@ -138,7 +125,7 @@ fn what_the_documents_name_exists() {
     let sources = source::files(&[".rs"]);
     let shell = sources
         .iter()
-        .filter(|(path, _)| path.starts_with(SUBCOMMANDS_ARE_IN));
+        .filter(|(path, _)| path.starts_with(COMMAND_LINE_IS_IN));
     let subcommands: Vec<_> = shell.flat_map(|(_, text)| subcommands(text)).collect();
     let house = House {
         exists: &|path| repository::root().join(path).exists(),
@@ -181,6 +168,6 @@ fn planted_untruths_are_found() {
     assert_eq!(untruths("A.md", truth, &house), Vec::<String>::new());
     let lie = "See `server/src/gone.rs`, `make tea` and\n```\nbaton dance --now\n```\n";
     assert_eq!(untruths("A.md", lie, &house).len(), 3);
-    let clap = "#[derive(Debug, Subcommand)]\nenum Command {\n    /// Doc.\n    Signaling,\n    Host {\n        url: String,\n    },\n}\n";
-    assert_eq!(subcommands(clap), ["signaling", "host"]);
+    let clap = "let host = command(Command::Host, \"host\");\nlet all = Command::new(\"baton\");\nlet text = \"dance\";\n";
+    assert_eq!(subcommands(clap), ["host", "baton"]);
 }

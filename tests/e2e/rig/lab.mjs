@@ -53,10 +53,9 @@ export class Lab {
   }
 
   /** Somebody opens the invite and is in the call without a click. */
-  async join(name, browser, url, room, { viewport = LARGE, query = {}, codec } = {}) {
-    const words = new URLSearchParams({ name, ...query, ...(codec && { codec }) });
-    const before = codec && { script: (wanted) => localStorage.setItem('baton', JSON.stringify({ codec: wanted })), argument: codec };
-    return this.open(name, browser, `${url}/r/${room}?${words}&join`, { viewport, before });
+  async join(name, browser, url, room, { viewport = LARGE, query = {} } = {}) {
+    const words = new URLSearchParams({ name, ...query });
+    return this.open(name, browser, `${url}/r/${room}?${words}&join`, { viewport });
   }
 
   /** Somebody opens a page. */

@@ -11,8 +11,8 @@ for (const [codec, browsers] of [['vp9', ['chromium', 'firefox']], ['av1', ['chr
   story(`two people see each other with ${codec.toUpperCase()}`, async (lab) => {
     const { url } = await lab.baton();
     const room = lab.room();
-    const ana = await lab.join('Ana', browsers[0], url, room, { ...VIEW, codec });
-    const ben = await lab.join('Ben', browsers[1], url, room, { ...VIEW, codec });
+    const ana = await lab.join('Ana', browsers[0], url, room, { ...VIEW, query: { codec } });
+    const ben = await lab.join('Ben', browsers[1], url, room, { ...VIEW, query: { codec } });
     await Promise.all([ana.sees(ben, { within: 8000 }), ben.sees(ana, { within: 8000 })]);
     for (const person of [ana, ben]) {
       const report = await person.report();

@@ -353,6 +353,16 @@ fn table(rows: &[Row]) -> String {
          |---|---|---|---|---|---|\n",
     );
     for row in rows {
+        if row.baton.is_empty() {
+            let floor: Vec<f64> = row.floor.iter().map(|turn| turn.nanos_per_packet).collect();
+            let _ = writeln!(
+                text,
+                "| {} | {:.0} | | | | |",
+                row.subscribers,
+                median(&floor)
+            );
+            continue;
+        }
         let middle = |turns: &[Turn], field: fn(&Turn) -> f64| {
             median(&turns.iter().map(field).collect::<Vec<_>>())
         };
