@@ -1,6 +1,6 @@
 // One process of Baton: starts it on free ports, knows where it listens, keeps its log.
 
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -33,6 +33,12 @@ export class Baton {
       });
     });
     return new Baton(child, await ready);
+  }
+
+  /** An invitation to a room, for a service that was started with this secret. */
+  static invitation(secret, room) {
+    return execFileSync(binary, ['token', '--room', room], { env: { ...process.env, BATON_SECRET: secret }, encoding: 'utf8' })
+      .split('\n').map((line) => line.match(/[\w-]+\.[\w-]+\.[\w-]+/)?.[0]).find(Boolean);
   }
 
   constructor(child, ready) {

@@ -39,16 +39,22 @@ export class Person {
     return until(`${this.name}: ${what}`, ms, look, () => JSON.stringify(this.#last, null, 1));
   }
 
+  /** Their number in the room, once they are in. */
+  async number() {
+    const { me } = await this.until('is in the room', 5000, (report) => report.me > 0 && report.host !== null);
+    return me;
+  }
+
   /** Waits for a picture of somebody (`source` camera or screen) that moves at `fps` or more. */
   async sees(other, { source = 'camera', fps = 20, within = 2000, width = 1 } = {}) {
-    const { me } = await other.report();
+    const me = await other.number();
     const isShown = (video) => video.participant === me && video.source === source && video.framesDecoded > 0 && video.width >= width;
     return this.until(`sees ${other.name}'s ${source} at ${fps} fps`, within, (report) => report.videos.some((video) => isShown(video) && video.fps >= fps));
   }
 
   /** Waits until somebody's voice arrives. */
   async hears(other, { within = 2000 } = {}) {
-    const { me } = await other.report();
+    const me = await other.number();
     return this.until(`hears ${other.name}`, within, (report) => report.audios.some((audio) => audio.participant === me && audio.level > 0));
   }
 

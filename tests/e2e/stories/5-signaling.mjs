@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 
+import { Baton } from '../rig/baton.mjs';
 import { nobodyFreezes } from '../rig/person.mjs';
 import { story } from '../rig/story.mjs';
 import { watchFor } from '../rig/wait.mjs';
@@ -30,12 +31,14 @@ story('a lost WebSocket is resumed without a freeze and under the same number', 
 });
 
 story('signaling restarted as a process of its own finds its calls running', async (lab) => {
-  const first = await lab.baton(['signaling']);
+  const BATON_SECRET = 'a secret of two processes on one computer';
+  const first = await lab.baton(['signaling'], { BATON_SECRET });
   const port = first.port('http');
-  await lab.baton(['host', '--signaling', `ws://127.0.0.1:${port}/host`]);
+  await lab.baton(['host', '--signaling', `http://127.0.0.1:${port}`], { BATON_SECRET });
   const room = lab.room();
-  const ana = await lab.join('Ana', 'chromium', first.url, room, VIEW);
-  const ben = await lab.join('Ben', 'firefox', first.url, room, VIEW);
+  const invited = { ...VIEW, query: { token: Baton.invitation(BATON_SECRET, room) } };
+  const ana = await lab.join('Ana', 'chromium', first.url, room, invited);
+  const ben = await lab.join('Ben', 'firefox', first.url, room, invited);
   await Promise.all([ana.sees(ben, { within: 8000 }), ben.sees(ana, { within: 8000 })]);
   const before = await ana.report();
   let second = first;
@@ -44,10 +47,10 @@ story('signaling restarted as a process of its own finds its calls running', asy
       await first.stop('SIGKILL');
       lab.note('signaling is dead');
       await watchFor(2000);
-      second = await lab.baton(['signaling'], { BATON_HTTP: `127.0.0.1:${port}` });
+      second = await lab.baton(['signaling'], { BATON_SECRET, BATON_HTTP: `127.0.0.1:${port}` });
     },
   });
-  const cleo = await lab.join('Cleo', 'chromium', second.url, room, VIEW);
+  const cleo = await lab.join('Cleo', 'chromium', second.url, room, invited);
   await Promise.all([ana.sees(cleo, { within: 15_000, fps: 5 }), cleo.sees(ben, { within: 15_000, fps: 5 })]);
   const after = await ana.report();
   assert.equal(after.me, before.me);
