@@ -338,8 +338,8 @@ impl Engine {
         }
         let rooms = &self.rooms;
         self.legs.iter_mut().find_map(|(_, leg)| {
-            let room = rooms.get(leg.room)?.id.clone();
             let message = leg.keyed_path.pop_front()?;
+            let room = rooms.get(leg.room)?.id.clone();
             Some(Event::Path {
                 room,
                 participant: leg.participant,

@@ -201,7 +201,7 @@ impl Room {
         let loudest = heard.get(..room_for.min(heard.len())).unwrap_or_default();
         let is_there = |key: Key| heard.iter().any(|(known, _)| *known == key);
         let is_loud = |key: Key| loudest.iter().any(|(known, _)| *known == key);
-        let mut placed = Vec::with_capacity(room_for);
+        let mut placed = Vec::new();
         for slot in leg
             .slots
             .iter_mut()
