@@ -285,8 +285,7 @@ impl Leg {
         if let Some(crypto) = &mut self.crypto
             && crypto.outbound.seal_rtcp(&mut self.compound).is_some()
         {
-            let packet = self.compound.clone();
-            self.push_control(packet);
+            self.push_compound();
         }
         self.compound.clear();
     }

@@ -91,8 +91,10 @@ pub(crate) struct Leg {
     sealed: usize,
     /// Sealed SRTCP, oldest first.
     pub(crate) control: VecDeque<Vec<u8>>,
-    /// Plain compound, kept for its memory.
+    /// The compound that is being written.
     pub(crate) compound: Vec<u8>,
+    /// A compound that was sent, kept for its memory.
+    spare_control: Vec<u8>,
     pub(crate) nacks: Vec<u16>,
     pub(crate) feedback_due: Tick,
     pub(crate) report_due: Tick,
@@ -151,6 +153,7 @@ impl Leg {
             sealed: 0,
             control: VecDeque::new(),
             compound: Vec::new(),
+            spare_control: Vec::new(),
             nacks: Vec::new(),
             feedback_due: Tick::NEVER,
             report_due: Tick::NEVER,
@@ -212,11 +215,14 @@ impl Leg {
         self.sealed < self.outbox.len() || !self.control.is_empty()
     }
 
-    /// Adds a sealed control packet; the oldest goes when there are too many.
-    pub(crate) fn push_control(&mut self, packet: Vec<u8>) {
+    /// Queues the sealed compound; the oldest goes when there are too many.
+    pub(crate) fn push_compound(&mut self) {
         if self.control.len() >= MAX_CONTROL {
             self.control.pop_front();
         }
+        let mut next = std::mem::take(&mut self.spare_control);
+        next.clear();
+        let packet = std::mem::replace(&mut self.compound, next);
         self.control.push_back(packet);
     }
 
@@ -239,25 +245,23 @@ impl Leg {
         if let Link::Full(transport) = &mut self.link
             && let Some(datagram) = transport.poll_transmit()
         {
-            buf.clear();
-            buf.extend_from_slice(&datagram.bytes);
             let source = datagram.source.or(self.local);
             return Some(Transmit {
                 destination: datagram.remote,
                 source,
-                size: buf.len(),
+                size: fill(buf, &datagram.bytes),
                 segment_size: None,
             });
         }
         let destination = self.remote?;
         if let Some(packet) = self.control.pop_front() {
-            buf.clear();
-            buf.extend_from_slice(&packet);
+            let size = fill(buf, &packet);
+            self.spare_control = packet;
             stats.rtcp_out += 1;
             return Some(Transmit {
                 destination,
                 source: self.local,
-                size: buf.len(),
+                size,
                 segment_size: None,
             });
         }
@@ -332,4 +336,15 @@ impl Leg {
         };
         liveness.min(self.feedback_due).min(self.report_due)
     }
+}
+
+/// Puts one datagram at the start of the buffer, which keeps its length: growing it again for media would clear all of it.
+fn fill(buf: &mut Vec<u8>, datagram: &[u8]) -> usize {
+    if buf.len() < datagram.len() {
+        buf.resize(datagram.len(), 0);
+    }
+    if let Some(place) = buf.get_mut(..datagram.len()) {
+        place.copy_from_slice(datagram);
+    }
+    datagram.len()
 }
