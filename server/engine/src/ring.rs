@@ -28,6 +28,13 @@ pub(crate) struct Entry {
     pub(crate) playout_delay: Option<[u8; 3]>,
 }
 
+impl Entry {
+    /// Bytes of a packet that are not the same for all: payload and dependency descriptor.
+    pub(crate) fn weight(&self) -> u16 {
+        self.payload_len.saturating_add(self.descriptor_len)
+    }
+}
+
 /// A packet in the ring.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stored<'a> {

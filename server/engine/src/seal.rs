@@ -65,11 +65,9 @@ impl Sealer<'_> {
         stats: &mut Stats,
     ) -> Sealed {
         let mut call = Sealed::default();
-        let group = self.group(queue, publications);
-        let mut target = 0;
-        for outgoing in queue {
-            if call.packets > 0 && (call.taken >= group || call.size + call.segment_size > MAX_CALL)
-            {
+        let (group, heaviest) = group(queue);
+        for outgoing in group {
+            if call.size + call.segment_size > MAX_CALL {
                 break;
             }
             let Some(stored) = stored(outgoing, publications) else {
@@ -77,23 +75,16 @@ impl Sealer<'_> {
                 call.taken += 1;
                 continue;
             };
-            if call.packets == 0 {
-                target = self.target(
-                    outgoing,
-                    &stored,
-                    queue.get(call.taken..group).unwrap_or_default(),
-                    publications,
-                );
-            }
             let Some(space) = buf.get_mut(call.size..) else {
                 break;
             };
-            let limit = if call.packets == 0 {
-                MAX_PACKET
-            } else {
-                call.segment_size
+            let place = match call.packets {
+                0 => Place::First { heaviest },
+                _ => Place::Behind {
+                    segment: call.segment_size,
+                },
             };
-            match self.seal_one(outgoing, &stored, target, limit, space) {
+            match self.seal_one(outgoing, &stored, place, space) {
                 One::Sealed(len) => {
                     call.taken += 1;
                     call.packets += 1;
@@ -115,49 +106,6 @@ impl Sealer<'_> {
         stats.bytes_out += call.size as u64;
         stats.sends += u64::from(call.packets > 0);
         call
-    }
-
-    /// How many packets of the queue are near enough in size to share a call; the last may be shorter.
-    fn group(&self, queue: &[Outgoing], publications: &Slab<Publication>) -> usize {
-        let (mut least, mut most) = (usize::MAX, 0);
-        for (index, outgoing) in queue.iter().enumerate().take(MAX_SEGMENTS) {
-            let Some(weight) = stored(outgoing, publications).map(|stored| weight(&stored)) else {
-                continue;
-            };
-            let (low, high) = (least.min(weight), most.max(weight));
-            if high - low > MAX_PAD.min(high / 8 + 16) && index > 0 {
-                let is_shorter = weight < least;
-                return if is_shorter { index + 1 } else { index.max(1) };
-            }
-            (least, most) = (low, high);
-        }
-        queue.len().min(MAX_SEGMENTS)
-    }
-
-    /// The size all packets of the group are padded to: that of the largest.
-    fn target(
-        &self,
-        first: &Outgoing,
-        first_stored: &Stored<'_>,
-        group: &[Outgoing],
-        publications: &Slab<Publication>,
-    ) -> usize {
-        let mut scratch = [0; 64 + 255];
-        let header = self
-            .header(first, first_stored, 0)
-            .and_then(|(writer, extensions, map)| writer.write(&extensions, map, &mut scratch))
-            .unwrap_or(12);
-        let first_weight = weight(first_stored);
-        let least = first_weight.saturating_sub(MAX_PAD);
-        let most = group
-            .iter()
-            .filter_map(|outgoing| stored(outgoing, publications))
-            .map(|stored| weight(&stored))
-            .filter(|weight| *weight >= least)
-            .max()
-            .unwrap_or(first_weight);
-        header + most - usize::from(first_stored.entry.descriptor_len)
-            + self.outbound.profile().rtp_tag_len()
     }
 
     fn header<'s>(
@@ -209,19 +157,19 @@ impl Sealer<'_> {
         &mut self,
         outgoing: &Outgoing,
         stored: &Stored<'_>,
-        target: usize,
-        limit: usize,
+        place: Place,
         space: &mut [u8],
     ) -> One {
-        let mut descriptor = [0; 255];
+        let mut scratch;
         let mut stored = *stored;
         let transport_seq = *self.transport_seq;
-        if let Some(renumbered) = renumber(
-            stored.descriptor,
-            outgoing.rewrite.frame_number,
-            &mut descriptor,
-        ) {
-            stored.descriptor = renumbered;
+        // Clearing the scratch costs as much as writing a header: most packets have no descriptor.
+        if !stored.descriptor.is_empty() {
+            scratch = [0; 255];
+            let frame_number = outgoing.rewrite.frame_number;
+            if let Some(renumbered) = renumber(stored.descriptor, frame_number, &mut scratch) {
+                stored.descriptor = renumbered;
+            }
         }
         let Some((writer, extensions, map)) = self.header(outgoing, &stored, transport_seq) else {
             return One::DoesNotFit;
@@ -232,7 +180,16 @@ impl Sealer<'_> {
         let payload = payload(outgoing, &stored);
         let mut prefix = [0; MAX_PREFIX];
         let (prefix, rest) = patched(outgoing, stored.entry.codec, payload, &mut prefix);
-        let bare = header_len + prefix.len() + rest.len() + self.outbound.profile().rtp_tag_len();
+        let tag_len = self.outbound.profile().rtp_tag_len();
+        let bare = header_len + prefix.len() + rest.len() + tag_len;
+        let (target, limit) = match place {
+            Place::First { heaviest } => {
+                let body_len = heaviest.saturating_sub(stored.descriptor.len());
+                let target = header_len + body_len + tag_len;
+                (target.min(MAX_PACKET), MAX_PACKET)
+            }
+            Place::Behind { segment } => (segment, segment),
+        };
         if bare > limit {
             return One::DoesNotFit;
         }
@@ -273,9 +230,35 @@ impl Sealer<'_> {
     }
 }
 
+/// What a packet has to fit into.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// It begins a call, whose packets all become as long as one of this weight.
+    First { heaviest: usize },
+    /// The packets before it are this long.
+    Behind { segment: usize },
+}
+
 enum One {
     Sealed(usize),
     DoesNotFit,
+}
+
+/// The packets at the front of the queue that are near enough in size to share a call (the last may be shorter), and the heaviest's weight.
+fn group(queue: &[Outgoing]) -> (&[Outgoing], usize) {
+    let (mut least, mut most) = (usize::MAX, 0);
+    let mut len = 0;
+    for outgoing in queue.iter().take(MAX_SEGMENTS) {
+        let weight = usize::from(outgoing.weight);
+        let (low, high) = (least.min(weight), most.max(weight));
+        if len > 0 && high - low > MAX_PAD.min(high / 8 + 16) {
+            len += usize::from(weight < least);
+            break;
+        }
+        (least, most) = (low, high);
+        len += 1;
+    }
+    (queue.get(..len).unwrap_or(queue), most)
 }
 
 /// The packet that is meant, unless the ring went on without it.
@@ -286,11 +269,6 @@ fn stored<'a>(outgoing: &Outgoing, publications: &'a Slab<Publication>) -> Optio
         .get(usize::from(outgoing.layer))?
         .ring
         .at(outgoing.position)
-}
-
-/// Size of a packet without what is the same for all.
-fn weight(stored: &Stored<'_>) -> usize {
-    stored.payload.len() + stored.descriptor.len()
 }
 
 /// The bytes to forward: for a slot without RED the primary block only (RFC 2198).
@@ -348,6 +326,6 @@ fn renumber<'s>(
 
 /// Seconds in 6.18 fixed point (http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time).
 fn abs_send_time(now: Tick) -> u32 {
-    let fixed = (u128::from(now.0) << 18) / 1_000_000;
-    u32::try_from(fixed & 0xff_ffff).unwrap_or(0)
+    let micros = now.0 % (64 * 1_000_000);
+    u32::try_from((micros << 18) / 1_000_000).unwrap_or(0)
 }

@@ -53,6 +53,8 @@ pub(crate) struct Outgoing {
     pub(crate) position: u64,
     pub(crate) rewrite: Rewrite,
     pub(crate) codec: SlotCodec,
+    /// Bytes of payload and descriptor.
+    pub(crate) weight: u16,
     /// Sent as a retransmission of this original sequence number.
     pub(crate) retransmission_of: Option<u16>,
 }
@@ -306,6 +308,7 @@ impl Slot {
                         position,
                         rewrite,
                         codec,
+                        weight: stored.entry.weight(),
                         retransmission_of: None,
                     });
                 }
@@ -362,6 +365,7 @@ impl Slot {
             position,
             rewrite,
             codec,
+            weight: stored.entry.weight(),
             retransmission_of: Some(wire),
         });
         true
