@@ -67,9 +67,11 @@ fn given(command: Command, matches: &ArgMatches) -> Vec<(&'static Setting, Strin
         .filter(|setting| setting.commands.contains(&command));
     let given = known.filter_map(|setting| {
         let value: &String = matches.get_one(setting.key)?;
-        let origin = match matches.value_source(setting.key)? {
-            ValueSource::CommandLine => format!("--{}", setting.flag()),
-            _ => setting.env.to_owned(),
+        let is_flag = matches.value_source(setting.key)? == ValueSource::CommandLine;
+        let origin = if is_flag {
+            format!("--{}", setting.flag())
+        } else {
+            setting.env.to_owned()
         };
         Some((setting, value.clone(), origin))
     });

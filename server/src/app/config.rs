@@ -112,12 +112,12 @@ pub(crate) fn load(invocation: &Invocation) -> Result<Config, Unusable> {
     let (entries, wrong) = file::read(&name, &text);
     problems.extend(wrong);
     for entry in entries {
-        config.set(entry.setting, entry.value, entry.origin, &mut problems);
+        config.set(entry.setting, &entry.value, entry.origin, &mut problems);
     }
     for (setting, text, origin) in &invocation.given {
         config.set(
             setting,
-            Value::Text(text.clone()),
+            &Value::Text(text.clone()),
             origin.clone(),
             &mut problems,
         );
@@ -173,11 +173,11 @@ impl Config {
     fn set(
         &mut self,
         setting: &'static Setting,
-        value: Value,
+        value: &Value,
         origin: String,
         problems: &mut Vec<Problem>,
     ) {
-        match self.apply(setting, &value) {
+        match self.apply(setting, value) {
             Ok(()) => {
                 // Only one of a pair can be meant; the later one wins.
                 let rival = match setting.key {

@@ -70,13 +70,20 @@ fn convert(setting: &Setting, value: Spanned<DeValue<'_>>) -> Result<Value, Stri
         DeValue::Array(items) => {
             let texts = items.into_iter().map(|item| match item.into_inner() {
                 DeValue::String(text) => Ok(text.into_owned()),
-                _ => Err(format!(
+                DeValue::Integer(_)
+                | DeValue::Float(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_)
+                | DeValue::Array(_)
+                | DeValue::Table(_) => Err(format!(
                     "`{key}` is a list of texts, as {key} = [\"..\", \"..\"]"
                 )),
             });
             texts.collect::<Result<_, _>>().map(Value::List)
         }
-        _ => Err(format!("`{key}` is a text, as {key} = \"..\"")),
+        DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Table(_) => {
+            Err(format!("`{key}` is a text, as {key} = \"..\""))
+        }
     }
 }
 

@@ -83,7 +83,7 @@ pub(crate) fn url(is_secure: bool, bound: SocketAddr) -> String {
     let ip = match bound.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
     let scheme = if is_secure { "https" } else { "http" };
     format!("{scheme}://{}", SocketAddr::new(ip, bound.port()))

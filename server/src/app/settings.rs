@@ -16,7 +16,7 @@ pub(crate) enum Command {
 }
 
 /// One row.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Setting {
     /// In `baton.toml`; the flag is the same with `-`.
     pub(crate) key: &'static str,

@@ -109,7 +109,12 @@ fn others_are_let_near_only_with_a_secret() {
 
 #[test]
 fn each_command_says_what_it_is_missing() {
-    let cases: [(Command, &[(&str, &str)], &str); 3] = [
+    type Case = (
+        Command,
+        &'static [(&'static str, &'static str)],
+        &'static str,
+    );
+    let cases: [Case; 3] = [
         (Command::Host, &[], "signaling"),
         (
             Command::Host,

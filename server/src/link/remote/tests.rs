@@ -144,7 +144,11 @@ async fn hear(socket: &mut Accepted) -> HostMessage {
 async fn hear_hello(socket: &mut Accepted) -> HostHello {
     match hear(socket).await {
         HostMessage::Hello(hello) => hello,
-        other => panic!("the first message is a hello, not {other:?}"),
+        other @ (HostMessage::Answer(_)
+        | HostMessage::IceRestarted { .. }
+        | HostMessage::Refused(_)
+        | HostMessage::Leg { .. }
+        | HostMessage::Unknown) => panic!("the first message is a hello, not {other:?}"),
     }
 }
 
