@@ -5,6 +5,11 @@
 //! derivation is the salt, because its label is 0. The local (sending) context is derived before the remote one.
 //! Both facts belong to rtc =0.21.1 and are checked by a test.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "rtc wants its provider to be Sync; nobody else ever holds this lock"
+)]
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -48,6 +48,10 @@ pub(crate) struct Webinar {
 
 impl Webinar {
     /// A running room: everyone has seen the first keyframe.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a webinar has to begin somewhere"
+    )]
     pub(crate) fn new(viewers: u16) -> Self {
         let now = Instant::now();
         let config = Config {
