@@ -50,6 +50,17 @@ impl Demux {
         self.by_ufrag.insert(ufrag.to_owned(), leg);
     }
 
+    /// Addresses that are known.
+    #[cfg(test)]
+    pub(crate) fn addresses(&self) -> usize {
+        self.by_address.len()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_address.is_empty() && self.by_ufrag.is_empty()
+    }
+
     /// Forgets everything that leads to `leg`.
     pub(crate) fn forget(&mut self, leg: Key) {
         self.by_address.retain(|_, key| *key != leg);

@@ -36,6 +36,8 @@ pub(crate) struct Stream {
     pub(crate) ssrc: Ssrc,
     pub(crate) crypto: InboundStream,
     pub(crate) bound: Bound,
+    /// When its last packet came.
+    pub(crate) heard: Tick,
 }
 
 /// What a packet brought.
@@ -104,7 +106,7 @@ impl Leg {
                 return Admitted::Nothing;
             }
         };
-        self.keep_stream(known, header.ssrc, fresh, bound, publications);
+        self.keep_stream(known, header.ssrc, fresh, bound, publications, now);
         self.heard = now;
         stats.packets_in += 1;
         stats.bytes_in += outcome.bytes as u64;
@@ -133,6 +135,18 @@ impl Leg {
         outcome.admitted
     }
 
+    /// Remembers a stream; of too many, the one that was silent the longest goes: every new share of a screen brings new ones.
+    pub(crate) fn add_stream(&mut self, stream: Stream) {
+        if self.streams.len() >= MAX_STREAMS {
+            let heard = |(_, stream): &(usize, &Stream)| stream.heard;
+            let silent = self.streams.iter().enumerate().min_by_key(heard);
+            if let Some((index, _)) = silent {
+                self.streams.remove(index);
+            }
+        }
+        self.streams.push(stream);
+    }
+
     fn keep_stream(
         &mut self,
         known: Option<usize>,
@@ -140,23 +154,24 @@ impl Leg {
         crypto: InboundStream,
         bound: Bound,
         publications: &mut Slab<Publication>,
+        now: Tick,
     ) {
-        let count = self.streams.len();
         let newly = match known.and_then(|index| self.streams.get_mut(index)) {
             Some(stream) => {
                 let newly = stream.bound != bound;
                 stream.bound = bound;
+                stream.heard = now;
                 newly
             }
-            None if count < MAX_STREAMS => {
-                self.streams.push(Stream {
+            None => {
+                self.add_stream(Stream {
                     ssrc,
                     crypto,
                     bound,
+                    heard: now,
                 });
                 true
             }
-            None => false,
         };
         if let (true, Bound::Media { publication, layer }) = (newly, bound)
             && let Some(layer) = publications

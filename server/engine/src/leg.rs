@@ -229,9 +229,14 @@ impl Leg {
     /// Drops what cannot be sent in time.
     pub(crate) fn trim_outbox(&mut self) {
         if self.outbox.len() - self.sealed > MAX_OUTBOX {
-            self.outbox.clear();
-            self.sealed = 0;
+            self.clear_outbox();
         }
+    }
+
+    /// Drops everything that waits to be sealed.
+    pub(crate) fn clear_outbox(&mut self) {
+        self.outbox.clear();
+        self.sealed = 0;
     }
 
     /// Fills `buf` with the next call of this leg.
@@ -282,8 +287,7 @@ impl Leg {
                 .get(self.sealed..)
                 .filter(|queue| !queue.is_empty());
             let Some(queue) = queue else {
-                self.outbox.clear();
-                self.sealed = 0;
+                self.clear_outbox();
                 return None;
             };
             let call = sealer.seal(queue, publications, buf, stats);

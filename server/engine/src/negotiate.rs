@@ -21,6 +21,7 @@ use crate::slab::Key;
 use crate::slot::{Slot, SlotCodec};
 use crate::speaker::Loudness;
 use crate::srtp::InboundStream;
+use crate::time::Tick;
 
 /// Why an offer was refused; the text is for people.
 pub(crate) type Refused = String;
@@ -33,6 +34,7 @@ pub(crate) fn apply(
     offer: &Offer,
     tracks: &Tracks,
     rng: &mut impl Rng,
+    now: Tick,
 ) -> Result<Vec<TrackInfo>, Refused> {
     let tracks = match tracks {
         Tracks::Declared(tracks) => tracks.clone(),
@@ -41,7 +43,7 @@ pub(crate) fn apply(
     check(offer, &tracks, &leg.grants)?;
     apply_extensions(leg, offer);
     apply_slots(leg, offer, rng);
-    apply_tracks(leg, key, room, offer, &tracks);
+    apply_tracks(leg, key, room, offer, &tracks, now);
     Ok(tracks)
 }
 
@@ -166,7 +168,7 @@ fn apply_extensions(leg: &mut Leg, offer: &Offer) {
 }
 
 fn apply_slots(leg: &mut Leg, offer: &Offer, rng: &mut impl Rng) {
-    leg.outbox.clear();
+    leg.clear_outbox();
     leg.slots.retain(|slot| {
         offer
             .media
@@ -261,12 +263,19 @@ fn payload_types(media: &MediaLine) -> Vec<(PayloadType, Carries)> {
     types
 }
 
-fn apply_tracks(leg: &mut Leg, key: Key, room: &mut Room, offer: &Offer, tracks: &[TrackInfo]) {
+fn apply_tracks(
+    leg: &mut Leg,
+    key: Key,
+    room: &mut Room,
+    offer: &Offer,
+    tracks: &[TrackInfo],
+    now: Tick,
+) {
     for old in std::mem::take(&mut leg.publications) {
         let keeps = room
             .publications
             .get(old)
-            .is_some_and(|old| tracks.iter().any(|track| track.id == old.track.id));
+            .is_some_and(|old| tracks.iter().any(|track| continues(old, track, offer)));
         if keeps {
             leg.publications.push(old);
         } else {
@@ -286,20 +295,10 @@ fn apply_tracks(leg: &mut Leg, key: Key, room: &mut Room, offer: &Offer, tracks:
         let layers = layers(track, media);
         let publication = match known.and_then(|key| Some((key, room.publications.get_mut(key)?))) {
             Some((key, publication)) => {
-                let same = publication
-                    .layers
-                    .iter()
-                    .map(|layer| layer.rid)
-                    .eq(layers.iter().map(|layer| layer.rid));
-                if same {
-                    for (layer, declared) in publication.layers.iter_mut().zip(&layers) {
-                        if layer.newest_size().is_none() {
-                            layer.size = declared.size;
-                        }
+                for (layer, declared) in publication.layers.iter_mut().zip(&layers) {
+                    if layer.newest_size().is_none() {
+                        layer.size = declared.size;
                     }
-                } else {
-                    publication.layers = layers;
-                    unbind(leg, key);
                 }
                 publication.track = track.clone();
                 publication.payload_types = payload_types(media);
@@ -318,8 +317,17 @@ fn apply_tracks(leg: &mut Leg, key: Key, room: &mut Room, offer: &Offer, tracks:
                 key
             }
         };
-        bind_announced(leg, room, publication, media);
+        bind_announced(leg, room, publication, media, now);
     }
+}
+
+/// Is it the same track with the same layers? With others it is a new publication, or who reads the old layers would go on in the new ones,
+/// where the numbers start over.
+fn continues(old: &Publication, track: &TrackInfo, offer: &Offer) -> bool {
+    let media = offer.media.iter().find(|media| media.mid == track.mid);
+    let rids = |layers: &[Layer]| layers.iter().map(|layer| layer.rid).collect::<Vec<_>>();
+    old.track.id == track.id
+        && media.is_some_and(|media| rids(&layers(track, media)) == rids(&old.layers))
 }
 
 /// Streams that fed a publication that is gone wait for a new binding.
@@ -369,7 +377,7 @@ fn layers(track: &TrackInfo, media: &MediaLine) -> Vec<Layer> {
 }
 
 /// Streams that the offer names by `a=ssrc` need no header extension to be found.
-fn bind_announced(leg: &mut Leg, room: &mut Room, key: Key, media: &MediaLine) {
+fn bind_announced(leg: &mut Leg, room: &mut Room, key: Key, media: &MediaLine, now: Tick) {
     let Some(publication) = room.publications.get_mut(key) else {
         return;
     };
@@ -403,10 +411,11 @@ fn bind_announced(leg: &mut Leg, room: &mut Room, key: Key, media: &MediaLine) {
     for (ssrc, bound) in announced.into_iter().flatten() {
         match leg.streams.iter_mut().find(|stream| stream.ssrc == ssrc) {
             Some(stream) => stream.bound = bound,
-            None => leg.streams.push(Stream {
+            None => leg.add_stream(Stream {
                 ssrc,
                 crypto: InboundStream::new(),
                 bound,
+                heard: now,
             }),
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use baton_protocol::limits::MAX_PATH_MESSAGE;
-use baton_protocol::{CONTROL_CHANNEL, HostMessage, LegState, PathToHost};
+use baton_protocol::{CONTROL_CHANNEL, HostMessage, LegState, PathToHost, RoomId};
 
 use super::{Engine, tell_view};
 use crate::io::Event;
@@ -147,8 +147,9 @@ impl Engine {
         };
         if let Link::Full(transport) = &mut leg.link {
             transport.close(now);
-            while let Some(farewell) = transport.poll_transmit() {
-                self.events.push_back(Event::Farewell {
+            let farewells: Vec<_> = std::iter::from_fn(|| transport.poll_transmit()).collect();
+            for farewell in farewells {
+                self.push_event(Event::Farewell {
                     destination: farewell.remote,
                     bytes: farewell.bytes.to_vec(),
                 });
@@ -179,10 +180,16 @@ impl Engine {
         for publication in leg.publications {
             room.publications.remove(publication);
         }
-        if room.legs.is_empty()
-            && let Some(room) = self.rooms.remove(leg.room)
+        let id = room.id.clone();
+        self.forget_empty_room(&id);
+    }
+
+    pub(super) fn forget_empty_room(&mut self, id: &RoomId) {
+        if let Some(&key) = self.rooms_by_id.get(id)
+            && self.rooms.get(key).is_none_or(|room| room.legs.is_empty())
         {
-            self.rooms_by_id.remove(&room.id);
+            self.rooms.remove(key);
+            self.rooms_by_id.remove(id);
         }
     }
 }

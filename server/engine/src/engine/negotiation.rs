@@ -26,13 +26,16 @@ impl Engine {
     pub(super) fn negotiate(&mut self, wanted: &Negotiate, keyed: Option<KeyedLeg>, now: Instant) {
         let message = match self.try_negotiate(wanted, keyed, now) {
             Ok(answer) => HostMessage::Answer(answer),
-            Err(message) => HostMessage::Refused(Refusal {
-                room: wanted.room.clone(),
-                participant: wanted.participant,
-                leg: wanted.leg,
-                request: wanted.request,
-                message,
-            }),
+            Err(message) => {
+                self.forget_empty_room(&wanted.room);
+                HostMessage::Refused(Refusal {
+                    room: wanted.room.clone(),
+                    participant: wanted.participant,
+                    leg: wanted.leg,
+                    request: wanted.request,
+                    message,
+                })
+            }
         };
         self.push_event(Event::Message(message));
     }
@@ -61,7 +64,7 @@ impl Engine {
         };
         leg.grants = wanted.grants.clone();
         leg.mode = wanted.view;
-        let applied = negotiate::apply(leg, key, room, &offer, &wanted.tracks, &mut self.rng);
+        let applied = negotiate::apply(leg, key, room, &offer, &wanted.tracks, &mut self.rng, tick);
         let tracks = match applied {
             Ok(tracks) => tracks,
             Err(message) => {

@@ -1,5 +1,6 @@
 //! Stories of a room with keyed legs: real SRTP, no handshake, no clock.
 
+mod abuse;
 mod people;
 
 use std::time::Duration;

@@ -79,6 +79,10 @@ const VP8_RTX: u8 = 97;
 const OPUS: u8 = 111;
 
 impl Meeting {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a meeting has to begin somewhere"
+    )]
     pub(super) fn new(seed: u8) -> Self {
         let now = Instant::now();
         let config = Config {
@@ -118,28 +122,7 @@ impl Meeting {
         let key = |side: &SrtpMaster| {
             MasterKey::new(Profile::Aes128Gcm, &side.key, &side.salt[..12]).expect("key")
         };
-        let tracks = sources.iter().enumerate().map(|(mid, source)| TrackInfo {
-            id: TrackId(100 + u32::try_from(index * 10 + mid).expect("few")),
-            mid: mid.to_string(),
-            source: *source,
-            layers: layers(*source),
-            muted: false,
-        });
-        let negotiate = Negotiate {
-            room: room(),
-            epoch: Epoch::FIRST,
-            participant: id,
-            leg: LegId(1),
-            request: 1,
-            grants: Grants {
-                subscribe: true,
-                publish: Source::ALL.to_vec(),
-                ..Grants::default()
-            },
-            sdp: offer(sources, video_slots),
-            tracks: Tracks::Declared(tracks.collect()),
-            view: ViewMode::Wanted,
-        };
+        let negotiate = negotiate(index, sources, video_slots);
         self.engine.handle_keyed_offer(
             &negotiate,
             KeyedLeg {
@@ -178,6 +161,71 @@ impl Meeting {
         }
         assert!(answered, "the host answers an offer");
         Who(index)
+    }
+
+    /// An offer of somebody who is there already, perhaps changed by `change`.
+    pub(super) fn offer_again(
+        &mut self,
+        who: Who,
+        sources: &[Source],
+        video_slots: usize,
+        change: impl FnOnce(&mut Negotiate),
+    ) {
+        let mut negotiate = negotiate(who.0, sources, video_slots);
+        change(&mut negotiate);
+        self.command(HostCommand::Negotiate(negotiate));
+    }
+
+    pub(super) fn command(&mut self, command: HostCommand) {
+        self.engine.handle_command(command, self.now);
+        while let Some(event) = self.engine.poll_event() {
+            self.note_event(event);
+        }
+    }
+
+    /// The host gets a picture of three packets that do not fit one call, and its socket takes only the first call.
+    pub(super) fn publish_and_stall(&mut self, who: Who) {
+        let state = self.layer(who, 2);
+        state.timestamp = state.timestamp.wrapping_add(2970);
+        let timestamp = state.timestamp;
+        for size in [400, 1000, 1000] {
+            let payload = vec![0; size];
+            self.send_rtp(who, 2, VP8, timestamp, size == 1000, &payload, None);
+        }
+        let transmit = self.engine.poll_transmit(&mut Vec::new(), self.now);
+        assert!(transmit.is_some(), "there is something to send");
+    }
+
+    /// Bytes from anywhere, or (`from`) as if from a participant.
+    pub(super) fn inject(&mut self, from: Option<Who>, port: u16, bytes: &mut [u8]) {
+        let remote = from.map_or(SocketAddr::from(([203, 0, 113, 9], port)), |who| {
+            self.people[who.0].address
+        });
+        let local = "192.0.2.1:7881".parse().expect("address");
+        let datagram = Datagram {
+            remote,
+            local,
+            bytes,
+        };
+        self.engine.handle_datagram(datagram, self.now);
+        self.drain();
+    }
+
+    /// A picture of somebody whose leg may be gone by now.
+    pub(super) fn try_publish_frame(&mut self, who: Who, keyframe: bool) {
+        let address = self.people[who.0].address;
+        if self.engine.demux.by_address(address).is_some() {
+            self.publish_frame(who, 2, keyframe, 3);
+        }
+    }
+
+    /// The socket takes one call, and the rest has to wait.
+    pub(super) fn stall(&mut self) {
+        self.engine.poll_transmit(&mut Vec::new(), self.now);
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     pub(super) fn person(&self, who: Who) -> &Person {
@@ -569,7 +617,33 @@ impl Person {
     }
 }
 
-fn room() -> RoomId {
+/// What signaling asks for on behalf of a participant.
+fn negotiate(index: usize, sources: &[Source], video_slots: usize) -> Negotiate {
+    let tracks = sources.iter().enumerate().map(|(mid, source)| TrackInfo {
+        id: TrackId(100 + u32::try_from(index * 10 + mid).expect("few")),
+        mid: mid.to_string(),
+        source: *source,
+        layers: layers(*source),
+        muted: false,
+    });
+    Negotiate {
+        room: room(),
+        epoch: Epoch::FIRST,
+        participant: ParticipantId(1 + u32::try_from(index).expect("few")),
+        leg: LegId(1),
+        request: 1,
+        grants: Grants {
+            subscribe: true,
+            publish: Source::ALL.to_vec(),
+            ..Grants::default()
+        },
+        sdp: offer(sources, video_slots),
+        tracks: Tracks::Declared(tracks.collect()),
+        view: ViewMode::Wanted,
+    }
+}
+
+pub(super) fn room() -> RoomId {
     "test".parse().expect("a room name")
 }
 
