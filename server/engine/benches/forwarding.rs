@@ -88,7 +88,7 @@ fn compare(viewers: u16) {
 struct Floor {
     keys: Vec<LessSafeKey>,
     packet: [u8; PAYLOAD],
-    seq: u16,
+    seq: u64,
     out: Vec<u8>,
 }
 
@@ -114,20 +114,19 @@ impl Floor {
                 .chunks_exact_mut(HEADER + PAYLOAD + TAG)
                 .enumerate()
             {
-                let seq = self.seq.wrapping_add(index as u16).to_be_bytes();
+                let [.., s0, s1] = (self.seq + index as u64).to_be_bytes();
                 let (header, body) = out.split_at_mut(HEADER);
                 let (body, tag) = body.split_at_mut(PAYLOAD);
                 header.fill(0x90);
-                header[2..4].copy_from_slice(&seq);
+                header[2..4].copy_from_slice(&[s0, s1]);
                 body.copy_from_slice(&self.packet);
-                let nonce =
-                    Nonce::assume_unique_for_key([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, seq[0], seq[1]]);
+                let nonce = Nonce::assume_unique_for_key([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, s0, s1]);
                 let sealed = key.seal_in_place_separate_tag(nonce, Aad::from(&*header), body);
                 tag.copy_from_slice(sealed.expect("sealed").as_ref());
             }
             std::hint::black_box(&mut self.out);
         }
-        self.seq = self.seq.wrapping_add(PACKETS as u16);
+        self.seq += PACKETS as u64;
     }
 }
 

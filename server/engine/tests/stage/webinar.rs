@@ -83,7 +83,7 @@ impl Webinar {
             speaker: Outbound::new(&key),
             seq: 100,
             picture: 0,
-            frame: vec![Vec::with_capacity(2000); PACKETS],
+            frame: vec![vec![0; 2000]; PACKETS],
             buf: Vec::new(),
         };
         webinar.seal_frame();
@@ -99,7 +99,7 @@ impl Webinar {
             .into_iter()
             .collect();
         for (index, bytes) in self.frame.iter_mut().enumerate() {
-            let seq = self.seq as u16;
+            let seq = u16::try_from(self.seq & 0xffff).expect("16 bits");
             let writer = HeaderWriter {
                 payload_type: PayloadType::new(VP8).expect("7 bits"),
                 marker: index + 1 == PACKETS,
