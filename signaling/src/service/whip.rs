@@ -1,15 +1,14 @@
 //! WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep): one HTTP resource per session. The two differ in who sends.
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::body::{Body, HttpBody};
+use axum::extract::{Path, Query, State};
 use axum::http::header::{ACCEPT, ALLOW, CONTENT_TYPE, ETAG, IF_MATCH, LINK, LOCATION};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, post};
 use baton_protocol::limits::MAX_SDP;
 use baton_protocol::{IceServer, RoomId, TrackId};
-use bytes::Bytes;
 use serde::Deserialize;
 use tokio::sync::oneshot;
 use tower_http::cors::CorsLayer;
@@ -32,7 +31,6 @@ pub(super) fn routes(cors: CorsLayer) -> Router<Service> {
     let endpoints = Router::new()
         .route("/whip/{room}", endpoint(Door::Whip))
         .route("/whep/{room}", endpoint(Door::Whep))
-        .layer(DefaultBodyLimit::max(MAX_SDP))
         .layer(cors.clone())
         .layer(SetResponseHeaderLayer::if_not_present(ACCEPT_POST, sdp));
     let resources = Router::new()
@@ -67,19 +65,13 @@ fn endpoint(door: Door) -> MethodRouter<Service> {
                      query: Query<Wishes>,
                      uri: Uri,
                      headers: HeaderMap,
-                     body: Result<Bytes, axum::extract::rejection::BytesRejection>| async move {
-        let body = match body {
-            Ok(body) => body,
-            Err(rejection) => {
-                return Problem::new(rejection.status(), rejection.body_text()).into_response();
-            }
-        };
+                     body: Body| async move {
         let request = Request {
             path: uri.path().to_owned(),
             headers,
             body,
         };
-        open(&service, door, &room, query.0, &request)
+        open(&service, door, &room, query.0, request)
             .await
             .unwrap_or_else(IntoResponse::into_response)
     };
@@ -100,7 +92,7 @@ fn resource() -> MethodRouter<Service> {
 struct Request {
     path: String,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 }
 
 async fn open(
@@ -108,16 +100,17 @@ async fn open(
     door: Door,
     room: &str,
     wishes: Wishes,
-    request: &Request,
+    request: Request,
 ) -> Result<Response, Problem> {
     guard_pages(service, &request.headers)?;
     let room = room_id(room)?;
     check_type(&request.headers, SDP)?;
     check_accept(&request.headers)?;
-    let sdp = std::str::from_utf8(&request.body)
-        .ok()
-        .filter(|sdp| !sdp.trim().is_empty())
-        .ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "the body is an SDP offer"))?;
+    let sdp = text(request.body, MAX_SDP).await?;
+    if sdp.trim().is_empty() {
+        let detail = "the body is an SDP offer";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    }
     let publisher = match door {
         Door::Whip => Publisher::Yes,
         Door::Whep => Publisher::No {
@@ -134,7 +127,7 @@ async fn open(
         token: bearer(&request.headers).map(str::to_owned),
         name: wishes.name.unwrap_or_else(|| default_name.to_owned()),
         publisher,
-        sdp: sdp.to_owned(),
+        sdp,
     });
     let CallReply::Opened { session, etag, sdp } = call(service, open).await? else {
         return Err(Problem::stopped());
@@ -178,17 +171,9 @@ async fn patch(
         .trim()
         .trim_matches('"')
         .to_owned();
-    let body = axum::body::to_bytes(body, MAX_FRAGMENT)
-        .await
-        .map_err(|_| {
-            Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("a fragment has at most {MAX_FRAGMENT} bytes"),
-            )
-        })?;
     let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
-    let text = std::str::from_utf8(&body).map_err(|_| bad("a fragment is text".to_owned()))?;
-    let fragment = sdpfrag::parse(text).map_err(|error| bad(error.to_string()))?;
+    let fragment = text(body, MAX_FRAGMENT).await?;
+    let fragment = sdpfrag::parse(&fragment).map_err(|error| bad(error.to_string()))?;
     let question = match fragment.ice {
         Some(ice) if etag == "*" => Call::Restart {
             key,
@@ -231,6 +216,22 @@ async fn close(
     let key = session_key(&room, session, &headers)?;
     call(&service, Call::Close { key }).await?;
     Ok(StatusCode::OK)
+}
+
+/// The whole body, if it is text and not too large. What says that it is too large is not read at all.
+async fn text(body: Body, most: usize) -> Result<String, Problem> {
+    let too_large = || {
+        let detail = format!("the body has at most {most} bytes");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    };
+    let said = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if said > most {
+        return Err(too_large());
+    }
+    let bytes = axum::body::to_bytes(body, most).await;
+    let bytes = bytes.map_err(|_| too_large())?;
+    String::from_utf8(bytes.into())
+        .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body is UTF-8 text"))
 }
 
 /// Asks the registry and waits for the host, which is given its time there.
