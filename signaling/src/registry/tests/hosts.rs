@@ -254,6 +254,16 @@ fn a_token_of_this_life_does_not_bring_back_who_was_sent_away() {
 }
 
 #[test]
+fn who_left_does_not_come_back_by_the_old_token_even_in_a_young_service() {
+    let mut stage = Stage::open();
+    stage.join(ANA, "tea", "Ana");
+    let bo = stage.join(BO, "tea", "Bo");
+    stage.say(BO, baton_protocol::PeerMessage::Leave);
+    let again = stage.resume(CY, "tea", &bo.resume);
+    assert!(!again.resumed && again.me != bo.me);
+}
+
+#[test]
 fn nobody_is_believed_about_a_room_that_is_not_theirs() {
     let mut stage = Stage::open();
     let ana = stage.join(ANA, "tea", "Ana");
