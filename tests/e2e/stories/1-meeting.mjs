@@ -90,6 +90,6 @@ story('the plain page is a working call with the other one', async (lab) => {
   const { url } = await lab.baton();
   const room = lab.room();
   const ana = await lab.join('Ana', 'chromium', url, room, SMALL);
-  const ben = await lab.open('Ben', 'firefox', `${url}/minimal/?room=${room}&name=Ben&join`);
+  const ben = await lab.open('Ben', 'firefox', `${url}/minimal?room=${room}&name=Ben&join`);
   await Promise.all([ana.sees(ben, { within: 8000, fps: 10 }), ben.sees(ana, { within: 8000, fps: 10 })]);
 });

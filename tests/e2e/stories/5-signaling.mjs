@@ -36,9 +36,9 @@ story('signaling restarted as a process of its own finds its calls running', asy
   const port = first.port('http');
   await lab.baton(['host', '--signaling', `http://127.0.0.1:${port}`], { BATON_SECRET });
   const room = lab.room();
-  const invited = { ...VIEW, query: { token: Baton.invitation(BATON_SECRET, room) } };
-  const ana = await lab.join('Ana', 'chromium', first.url, room, invited);
-  const ben = await lab.join('Ben', 'firefox', first.url, room, invited);
+  const invited = () => ({ ...VIEW, query: { token: Baton.invitation(BATON_SECRET, room) } });
+  const ana = await lab.join('Ana', 'chromium', first.url, room, invited());
+  const ben = await lab.join('Ben', 'firefox', first.url, room, invited());
   await Promise.all([ana.sees(ben, { within: 8000 }), ben.sees(ana, { within: 8000 })]);
   const before = await ana.report();
   let second = first;
@@ -50,7 +50,7 @@ story('signaling restarted as a process of its own finds its calls running', asy
       second = await lab.baton(['signaling'], { BATON_SECRET, BATON_HTTP: `127.0.0.1:${port}` });
     },
   });
-  const cleo = await lab.join('Cleo', 'chromium', second.url, room, invited);
+  const cleo = await lab.join('Cleo', 'chromium', second.url, room, invited());
   await Promise.all([ana.sees(cleo, { within: 15_000, fps: 5 }), cleo.sees(ben, { within: 15_000, fps: 5 })]);
   const after = await ana.report();
   assert.equal(after.me, before.me);
