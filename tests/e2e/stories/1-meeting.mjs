@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 
 import { nobodyFreezes } from '../rig/person.mjs';
 import { WATCH_MS, story } from '../rig/story.mjs';
+import { until } from '../rig/wait.mjs';
 
 const SMALL = { viewport: { width: 900, height: 600 }, query: { quality: 'low' } };
 
@@ -91,5 +92,7 @@ story('the plain page is a working call with the other one', async (lab) => {
   const room = lab.room();
   const ana = await lab.join('Ana', 'chromium', url, room, SMALL);
   const ben = await lab.open('Ben', 'firefox', `${url}/minimal?room=${room}&name=Ben&join`);
-  await Promise.all([ana.sees(ben, { within: 8000, fps: 10 }), ben.sees(ana, { within: 8000, fps: 10 })]);
+  await ana.until('sees Ben', 8000, (report) => report.videos.some(({ fps }) => fps > 10));
+  const moving = () => ben.evaluate(() => [...document.querySelectorAll('video')].filter((video) => video.videoWidth > 0 && video.currentTime > 1).length);
+  await until('Ben sees himself and Ana', 8000, async () => (await moving()) >= 2, () => ben.said.join('\n'));
 });
