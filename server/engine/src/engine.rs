@@ -320,6 +320,8 @@ impl Engine {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
+        // What was held long enough must not be due again at once.
+        room.release(now);
         if !room.is_dirty {
             room.is_dirty = true;
             self.dirty.push(key);
