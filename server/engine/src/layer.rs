@@ -65,6 +65,8 @@ pub(crate) struct Layer {
     pub(crate) size: (u16, u16),
     pub(crate) ssrc: Option<Ssrc>,
     pub(crate) ring: Ring,
+    /// Where the present stream begins in the ring; what lies before has other numbers.
+    begin: u64,
     pub(crate) reception: Reception,
     pub(crate) descriptors: DependencyReader,
     pub(crate) clock_rate: u32,
@@ -95,6 +97,7 @@ impl Layer {
             } else {
                 AUDIO_PACKETS
             }),
+            begin: 0,
             reception: Reception::default(),
             descriptors: DependencyReader::default(),
             clock_rate,
@@ -262,7 +265,8 @@ impl Layer {
     pub(crate) fn rebind(&mut self, ssrc: Ssrc) {
         if self.ssrc.replace(ssrc).is_some() {
             self.generation = self.generation.wrapping_add(1);
-            self.ready = self.ring.head();
+            self.begin = self.ring.head();
+            self.ready = self.begin;
             self.held_since = None;
             self.reception = Reception::default();
             self.descriptors = DependencyReader::default();
@@ -294,7 +298,8 @@ impl Layer {
         }
         self.keyframe_wanted = false;
         self.reception.forget_before(entry.seq);
-        let first = (position.saturating_sub(REORDERED)..position).find(|&at| {
+        let earliest = position.saturating_sub(REORDERED).max(self.begin);
+        let first = (earliest..position).find(|&at| {
             self.ring
                 .at(at)
                 .is_some_and(|stored| stored.entry.seq >= entry.seq)
