@@ -23,6 +23,8 @@ pub struct Wish {
     pub room: RoomId,
     /// Under which name.
     pub name: String,
+    /// Their invitation, where one is needed.
+    pub token: Option<String>,
     /// The offer.
     pub sdp: String,
     /// What the leg publishes.
@@ -129,7 +131,7 @@ where
         protocol: PROTOCOL_VERSION,
         room: wish.room,
         name: wish.name,
-        token: None,
+        token: wish.token,
         resume: None,
     };
     say(socket, &PeerMessage::Join(join)).await?;

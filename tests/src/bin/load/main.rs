@@ -7,6 +7,8 @@ mod rtcp;
 
 use std::io::Write;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -32,6 +34,9 @@ struct Options {
     /// Network namespace in which signaling is reached; the media sockets stay in this one.
     #[arg(long)]
     signaling_namespace: Option<String>,
+    /// The program `baton`, which writes everybody an invitation with the secret of its environment. Not given: none is needed.
+    #[arg(long)]
+    inviter: Option<PathBuf>,
     /// Address of the media sockets.
     #[arg(long, default_value = "127.0.0.1")]
     address: IpAddr,
@@ -155,10 +160,16 @@ fn enter(
     tracks: Vec<TrackOffer>,
 ) -> Result<Option<TrackId>> {
     let name = format!("load {}", hall.len());
+    let token = options
+        .inviter
+        .as_deref()
+        .map(|program| invitation(program, room))
+        .transpose()?;
     let (mut leg, sdp) = Leg::new(options.address, part, Instant::now())?;
     let seat = desk.enter(Wish {
         room: room.clone(),
         name,
+        token,
         sdp,
         tracks,
     })?;
@@ -173,6 +184,18 @@ fn enter(
         hall.turn(Duration::from_millis(2), &mut |_| {})?;
     }
     Ok(seat.tracks.first().map(|track| track.id))
+}
+
+/// A token that lets one participant in.
+fn invitation(program: &Path, room: &RoomId) -> Result<String> {
+    let output = Command::new(program)
+        .args(["token", "--room", room.as_str()])
+        .output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let token = text
+        .split_whitespace()
+        .find(|word| word.matches('.').count() == 2);
+    Ok(token.context("baton wrote no invitation")?.to_owned())
 }
 
 /// The one who shows something.
