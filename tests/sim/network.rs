@@ -99,15 +99,6 @@ impl Weather {
         queue: Duration::from_millis(60),
         ..Self::CELLULAR
     };
-
-    /// Can a datagram be missing at the other end?
-    pub(crate) fn is_lossless(&self) -> bool {
-        self.loss == 0.0
-            && self.burst.is_none()
-            && self.corrupt == 0.0
-            && self.rate.is_none()
-            && !self.is_out
-    }
 }
 
 /// Everything that can go wrong in a meeting.

@@ -1,7 +1,6 @@
 //! The words in which meetings are told: a lab, its rooms, the people in them, and what they would say about the call.
 
 use std::cell::{Ref, RefCell, RefMut};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -283,11 +282,6 @@ impl Person {
             .get(&other.number)
             .copied()
             .unwrap_or_default()
-    }
-
-    /// Everybody's voices together.
-    pub(crate) fn heard_all(&self) -> BTreeMap<usize, Voice> {
-        self.peek().diary.heard.clone()
     }
 
     pub(crate) fn speaker(&self) -> Option<String> {

@@ -10,7 +10,7 @@ use baton_protocol::{LegId, PathFromHost, PathToHost, Source};
 use super::{BEAT, Happening, World};
 use crate::oracle::Receipt;
 use crate::packets::Kind;
-use crate::participant::{Seat, whose};
+use crate::participant::{Participant, Seat, whose};
 use crate::receiver::{Asked, Opened, TORN};
 
 /// Beats between two reports.
@@ -154,9 +154,14 @@ impl World {
 
     /// Passes on what a decoder complains of, where it is not the network's doing.
     fn judge(&mut self, person: usize, complaints: Vec<String>) {
-        let has_lost = self.people.iter().any(|one| one.up.has_lost);
+        // A picture whose end is lost or late is left when its slot changes layer: a keyframe follows at once.
+        let is_torn_before = |one: &Participant| {
+            let weather = one.up.weather();
+            one.up.has_lost || weather.jitter > Duration::ZERO || weather.reorder > 0.0
+        };
+        let is_excused = self.people.iter().any(is_torn_before);
         for what in complaints {
-            if !(has_lost && what.starts_with(TORN)) {
+            if !(is_excused && what.starts_with(TORN)) {
                 self.complain(format!("p{person}, {what}"));
             }
         }
@@ -164,7 +169,7 @@ impl World {
 
     /// How uneven arrivals may be for reasons that lie before the host.
     fn unrest(&self) -> Duration {
-        let of = |one: &crate::participant::Participant| {
+        let of = |one: &Participant| {
             let weather = one.up.weather();
             let queue = if weather.rate.is_some() {
                 weather.queue

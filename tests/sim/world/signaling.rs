@@ -365,11 +365,13 @@ impl World {
         someone.resumed += u32::from(joined.resumed);
         someone.resume = Some(joined.resume);
         someone.epoch = joined.host.epoch;
-        someone.roster = joined
-            .participants
-            .into_iter()
-            .map(|one| (one.id, one))
-            .collect();
+        if !joined.resumed {
+            someone.roster.clear();
+        }
+        // After a restart of signaling not everybody is back yet: who is missing is still shown until they are said to have left.
+        someone
+            .roster
+            .extend(joined.participants.into_iter().map(|one| (one.id, one)));
         let is_same = joined.resumed && someone.me == Some(joined.me);
         someone.me = Some(joined.me);
         if !is_same || someone.leg.as_ref().is_none_or(|leg| !leg.is_answered) {
