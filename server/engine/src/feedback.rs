@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use baton_protocol::MediaKind;
+
 use crate::arrivals;
 use crate::inbound::Bound;
 use crate::leg::Leg;
@@ -244,11 +246,13 @@ impl Leg {
             let Some(publication) = publications.get_mut(key) else {
                 continue;
             };
+            // Browsers do not repeat sound; its holes are counted out all the same, so that none is waited for.
+            let is_repeated = publication.kind() == MediaKind::Video;
             for layer in &mut publication.layers {
                 let Some(media) = layer.ssrc else { continue };
                 layer.reception.poll_nacks(round_trip, now, &mut self.nacks);
                 let mut writer = rtcp::Writer::new(&mut self.compound);
-                if !self.nacks.is_empty() {
+                if !self.nacks.is_empty() && is_repeated {
                     stats.nacks_out += self.nacks.len() as u64;
                     writer.nack(self.ssrc, media, &self.nacks);
                 }

@@ -142,7 +142,8 @@ impl Layer {
         if is_new_picture {
             self.ready = position;
         }
-        if entry.peek.keyframe {
+        // Every packet of sound can be begun with; that makes those before it no less wanted.
+        if entry.peek.keyframe && self.is_video {
             self.note_keyframe(position, &entry);
         }
         if !self.is_video || entry.marker || entry.peek.ends_frame || arrival == Arrival::Late {
