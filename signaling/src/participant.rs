@@ -20,6 +20,8 @@ pub(crate) struct Participant {
     pub(crate) token_id: Option<String>,
     /// How many resume tokens they were given.
     pub(crate) generation: u32,
+    /// The life of the service that gave them the token with which they came, or 0.
+    pub(crate) life: u64,
     pub(crate) presence: Presence,
     pub(crate) legs: BTreeMap<LegId, Leg>,
 }

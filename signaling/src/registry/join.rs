@@ -156,6 +156,7 @@ impl Registry {
             subject: newcomer.subject,
             token_id: newcomer.token_id,
             generation: 0,
+            life: self.life,
             presence,
             legs: std::collections::BTreeMap::new(),
         };
@@ -238,14 +239,16 @@ impl Registry {
             participant.subject = token.subject;
             participant.token_id = token.token_id;
             participant.generation = token.generation;
+            participant.life = token.life;
             let grants = &participant.grants;
             for leg in participant.legs.values_mut() {
                 leg.tracks.retain(|track| grants.may_publish(track.source));
             }
-        } else if token.life != self.life
+        } else if (token.life != self.life && token.life != participant.life)
             || token.generation.saturating_add(1) < participant.generation
         {
-            // The welcome with the newest token may have been lost with the socket, so one older is good too.
+            // The welcome with the newest token may have been lost with the socket, so one older is good too, also one of the life
+            // from which the participant came back.
             return false;
         }
         let before = std::mem::replace(&mut participant.presence, Presence::Socket(connection));
@@ -290,6 +293,7 @@ impl Registry {
             subject: token.subject,
             token_id: token.token_id,
             generation: token.generation,
+            life: token.life,
             presence: Presence::Socket(connection),
             legs: std::collections::BTreeMap::new(),
         };

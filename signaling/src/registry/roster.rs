@@ -198,6 +198,7 @@ fn unclaimed(id: ParticipantId, presence: Presence) -> Participant {
         subject: None,
         token_id: None,
         generation: 0,
+        life: 0,
         presence,
         legs: BTreeMap::new(),
     }

@@ -9,9 +9,7 @@ fn a_crash_harms_nobody_else_and_the_crashed_one_is_gone_after_the_timeouts() {
     let lab = Lab::seeded(21);
     let (ana, ben) = ana_and_ben(&lab);
     let cleo = lab.room("elsewhere").join("cleo");
-    lab.run_for(secs(5));
-    let (third, dan) = (lab.room("third"), ());
-    let () = dan;
+    let third = lab.room("third");
     let (eve, fay) = (third.join("eve"), third.join("fay"));
     all_watch_each_other(&[eve.clone(), fay.clone()], 640, 360);
     lab.run_for(secs(5));
@@ -105,6 +103,23 @@ fn a_restart_of_signaling_changes_no_bit_of_media() {
         lab.world().people[late].roster.len() == 3,
         "newcomers find everybody",
     );
+}
+
+#[test]
+fn a_socket_that_breaks_while_coming_back_after_a_restart_makes_no_ghost() {
+    let lab = Lab::seeded(26);
+    let (ana, ben) = ana_and_ben(&lab);
+    lab.run_for(secs(5));
+    lab.restart_signaling(secs(2));
+    // Ana's return has reached signaling, its welcome has not reached her.
+    lab.run_for(millis(2200 + 20));
+    ana.loses_socket_for(millis(300));
+    lab.run_for(secs(5));
+    assert_eq!(
+        (ana.resumed(), ben.lists()),
+        (1, vec!["ana".to_owned(), "ben".to_owned()])
+    );
+    assert_eq!(lab.stats(0).legs, 2);
 }
 
 #[test]
