@@ -20,6 +20,9 @@ pub(crate) const CAMERA_MID: &str = "1";
 /// Audio slots of every participant.
 pub(crate) const AUDIO_SLOTS: usize = 3;
 
+/// Video slots of every participant.
+pub(crate) const VIDEO_SLOTS: usize = 6;
+
 /// Name, width and height of each simulcast layer, smallest first.
 pub(crate) const LAYERS: [(&str, u16, u16); 3] =
     [("q", 320, 180), ("h", 640, 360), ("f", 1280, 720)];

@@ -44,6 +44,8 @@ pub(crate) struct Participant {
     pub(crate) seat: Seat,
     pub(crate) me: Option<ParticipantId>,
     pub(crate) connection: Option<ConnectionId>,
+    /// Has signaling answered `join` on this connection?
+    pub(crate) is_welcome: bool,
     pub(crate) resume: Option<String>,
     /// Answers to `join` that continued an earlier connection.
     pub(crate) resumed: u32,
@@ -70,6 +72,8 @@ pub(crate) struct LegEnd {
     /// Which host answered.
     pub(crate) host: Option<usize>,
     pub(crate) is_answered: bool,
+    /// When anything of the host's was last heard.
+    pub(crate) heard: Option<Instant>,
     pub(crate) receiver: Receiver,
     pub(crate) assigned: BTreeMap<usize, String>,
     pub(crate) view: Option<Vec<SlotView>>,
@@ -163,6 +167,7 @@ impl Participant {
             address: address(self.number, self.legs),
             host: None,
             is_answered: false,
+            heard: None,
             receiver: Receiver::new(Inbound::new(&key(&keys.local))),
             assigned: BTreeMap::new(),
             view: None,

@@ -8,8 +8,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::network::{Faults, Weather};
+use crate::offer::VIDEO_SLOTS;
 use crate::participant::Seat;
-use crate::story::{Lab, Person, Room, all_watch_each_other, millis, secs};
+use crate::story::{Lab, Person, Room, millis, secs};
 
 /// Meetings that are held every time; a seed that finds a fault is added here.
 pub(crate) const COMMITTED: std::ops::Range<u64> = 1000..1064;
@@ -147,16 +148,17 @@ impl Meeting {
                 person.mutes(Source::Camera, false);
             }
             self.lab.run_for(millis(500));
-            all_watch_each_other(&here, 320, 180);
+            for viewer in &here {
+                viewer.hides_all();
+                for shown in others(viewer, &here) {
+                    viewer.watches(shown, 320, 180);
+                }
+            }
             self.lab.run_for(secs(5));
             here.iter().for_each(Person::begins_diary);
             self.lab.run_for(secs(2));
             for viewer in &here {
-                for shown in here
-                    .iter()
-                    .filter(|shown| shown.number != viewer.number)
-                    .take(6)
-                {
+                for shown in others(viewer, &here) {
                     let freeze = viewer.longest_freeze(shown);
                     let what = format!(
                         "p{} sees p{}: without a picture for {freeze:?}",
@@ -180,6 +182,14 @@ impl Meeting {
             &format!("rooms, legs, rooms and people remain: {remains:?}"),
         );
     }
+}
+
+/// Whom somebody can be shown at a time: as many as there are slots.
+fn others<'a>(viewer: &Person, here: &'a [Person]) -> impl Iterator<Item = &'a Person> {
+    let own = viewer.number;
+    here.iter()
+        .filter(move |shown| shown.number != own)
+        .take(VIDEO_SLOTS)
 }
 
 /// Holds the meeting of a seed to its end.

@@ -168,6 +168,10 @@ impl Person {
         self.me().wishes.remove(&other.number);
     }
 
+    pub(crate) fn hides_all(&self) {
+        self.me().wishes.clear();
+    }
+
     pub(crate) fn speaks(&self) {
         self.me().microphone.is_speaking = true;
     }

@@ -198,6 +198,7 @@ impl World {
             seat: Seat::Outside,
             me: None,
             connection: None,
+            is_welcome: false,
             resume: None,
             resumed: 0,
             epoch: Epoch::FIRST,

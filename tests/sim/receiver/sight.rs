@@ -37,7 +37,7 @@ pub(crate) struct Sight {
     highest: Option<u64>,
     waiting: BTreeMap<u64, Packet>,
     holes: BTreeMap<u64, Hole>,
-    last: Option<Shown>,
+    last: Option<Packet>,
     /// Since when nothing could be decoded though something came.
     stuck: Option<Instant>,
     asked: Option<Instant>,
@@ -50,12 +50,6 @@ struct Hole {
     noticed: Instant,
     requested: Option<Instant>,
     requests: u8,
-}
-
-#[derive(Clone, Copy)]
-struct Shown {
-    packet: Packet,
-    at: Instant,
 }
 
 impl Sight {
@@ -164,8 +158,7 @@ impl Sight {
         let stamp = packet.picture.stamp;
         if let Some(last) = &self.last {
             complaints.extend(self.complaint(last, &packet, is_jump, moment));
-            let follows =
-                packet.picture.picture_id == (last.packet.picture.picture_id + 1) & 0x7fff;
+            let follows = packet.picture.picture_id == (last.picture.picture_id + 1) & 0x7fff;
             self.needs_keyframe |= !follows && !stamp.is_key;
         } else {
             self.needs_keyframe |= !stamp.is_key;
@@ -173,10 +166,7 @@ impl Sight {
         if stamp.is_key {
             self.needs_keyframe = false;
         }
-        self.last = Some(Shown {
-            packet,
-            at: moment.now,
-        });
+        self.last = Some(packet);
         if self.needs_keyframe {
             return;
         }
@@ -192,12 +182,12 @@ impl Sight {
     /// What a strict decoder says about one picture after another.
     fn complaint(
         &self,
-        last: &Shown,
+        last: &Packet,
         packet: &Packet,
         is_jump: bool,
         moment: Moment,
     ) -> Option<String> {
-        let (before, after) = (&last.packet.picture, &packet.picture);
+        let (before, after) = (&last.picture, &packet.picture);
         let from = (before.stamp.person, before.stamp.stream);
         let to = (after.stamp.person, after.stamp.stream);
         let place = format!(
@@ -219,22 +209,18 @@ impl Sight {
                 "{place}: another source or layer begins without a keyframe"
             ));
         }
-        let ticks = packet.timestamp.wrapping_sub(last.packet.timestamp);
-        let (real, tolerance) = if from == to && after.stamp.captured >= before.stamp.captured {
-            let captured = Duration::from_micros(after.stamp.captured - before.stamp.captured);
+        let ticks = packet.timestamp.wrapping_sub(last.timestamp);
+        // Stamps of all people tell the same time.
+        let real = after.stamp.captured.saturating_sub(before.stamp.captured);
+        let real = Duration::from_micros(real);
+        let is_same_layer = (from, before.stamp.layer) == (to, after.stamp.layer);
+        let tolerance = if is_same_layer {
+            SAME_TOLERANCE
+        } else if from == to {
             // Layers that have sent no report yet are lined up by their arrival.
-            let is_switch = before.stamp.layer != after.stamp.layer;
-            (
-                captured,
-                SAME_TOLERANCE
-                    + if is_switch {
-                        moment.unrest
-                    } else {
-                        Duration::ZERO
-                    },
-            )
+            SAME_TOLERANCE + moment.unrest
         } else {
-            (moment.now - last.at, CHANGE_TOLERANCE + moment.unrest)
+            CHANGE_TOLERANCE + moment.unrest
         };
         if ticks == 0 || ticks >= 1 << 31 || !is_steady(ticks, 90_000, real, tolerance) {
             return Some(format!(

@@ -13,6 +13,9 @@ use crate::packets::Kind;
 use crate::participant::{Participant, Seat, whose};
 use crate::receiver::{Asked, Opened, TORN};
 
+/// Nothing at all was heard of the host for so long: the leg is dead (consent, RFC 7675).
+const LEG_DEAD_AFTER: Duration = Duration::from_secs(10);
+
 /// Beats between two reports.
 const REPORT_BEATS: u64 = 50;
 
@@ -127,6 +130,7 @@ impl World {
         if someone.seat == Seat::Crashed {
             return;
         }
+        end.heard = Some(now);
         let opened = end.receiver.handle_datagram(&mut bytes, moment);
         let complaints = std::mem::take(&mut end.receiver.complaints);
         match opened {
@@ -264,6 +268,18 @@ impl World {
             .into_iter()
             .for_each(|bytes| self.leave_person(person, bytes));
         self.refresh_view(person);
+        self.check_leg(person);
+    }
+
+    /// A browser notices that nobody answers on its leg any more, and offers another.
+    fn check_leg(&mut self, person: usize) {
+        let leg = self.people[person].leg.as_ref();
+        let heard = leg.filter(|leg| leg.is_answered).and_then(|leg| leg.heard);
+        let is_dead = heard.is_some_and(|heard| self.now - heard > LEG_DEAD_AFTER);
+        if is_dead && self.people[person].connection.is_some() && self.people[person].is_welcome {
+            self.note(format!("p{person}'s leg is dead"));
+            self.offer(person);
+        }
     }
 
     /// Tells the host what the slots shall show, where that changed.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use baton_engine::KeyedLeg;
 use baton_protocol::{
-    Answer, HostCommand, HostHello, HostKind, HostMessage, Join, Joined, LegId, Negotiate,
-    PROTOCOL_VERSION, ParticipantId, PeerMessage, Resume, RoomId, ServiceMessage, Source,
-    TrackInfo, Tracks,
+    Answer, ErrorCode, HostCommand, HostHello, HostKind, HostMessage, Join, Joined, LeaveReason,
+    LegId, Negotiate, PROTOCOL_VERSION, ParticipantId, PeerMessage, Resume, RoomId, ServiceMessage,
+    Source, TrackInfo, Tracks,
 };
 use baton_signaling::{
     Access, ConnectionId, Limits, LinkId, Now, Output, Registry, RegistryConfig, Secret,
@@ -26,9 +26,6 @@ const LINK_DELAY: Duration = Duration::from_millis(1);
 
 /// What was refused for now is tried again after this.
 const RETRY: Duration = Duration::from_millis(500);
-
-/// Video slots of everybody.
-const VIDEO_SLOTS: usize = 6;
 
 /// Wall clock at the start of every meeting.
 const UNIX_START_MS: u64 = 1_800_000_000_000;
@@ -252,6 +249,7 @@ impl World {
         self.office.sockets.insert(connection, person);
         let someone = &mut self.people[person];
         someone.connection = Some(connection);
+        someone.is_welcome = false;
         let join = Join {
             protocol: PROTOCOL_VERSION,
             room: someone.room.clone(),
@@ -278,7 +276,7 @@ impl World {
         let message = PeerMessage::Offer {
             leg,
             epoch: someone.epoch,
-            sdp: offer::offer(VIDEO_SLOTS),
+            sdp: offer::offer(offer::VIDEO_SLOTS),
             tracks: offer::tracks(!someone.microphone.is_on, !someone.camera.is_on),
         };
         self.say(person, message);
@@ -342,6 +340,10 @@ impl World {
             }
             ServiceMessage::Error { code, message, .. } => {
                 self.note(format!("p{person} is told: {code:?}, {message}"));
+                if code == ErrorCode::Forbidden {
+                    self.people[person].seat = Seat::Gone(LeaveReason::Kicked);
+                    return;
+                }
                 let again = if self.people[person].seat == Seat::Inside {
                     Happening::Offer { person }
                 } else {
@@ -362,6 +364,7 @@ impl World {
         ));
         let someone = &mut self.people[person];
         someone.seat = Seat::Inside;
+        someone.is_welcome = true;
         someone.resumed += u32::from(joined.resumed);
         someone.resume = Some(joined.resume);
         someone.epoch = joined.host.epoch;
@@ -438,6 +441,11 @@ impl World {
         self.oracle.note_opened(person);
         if let Tracks::Declared(tracks) = &negotiate.tracks {
             self.note_own_tracks(&negotiate.room, person, tracks);
+            for track in tracks {
+                if let Some((_, kind)) = self.oracle.owner(&negotiate.room, track.id) {
+                    self.oracle.note_muted(person, kind, track.muted, self.now);
+                }
+            }
         }
         if let Some(end) = self.people[person]
             .leg
@@ -481,7 +489,7 @@ impl World {
     pub(crate) fn leave(&mut self, person: usize) {
         self.note(format!("p{person} leaves"));
         self.say(person, PeerMessage::Leave);
-        self.people[person].seat = Seat::Gone(baton_protocol::LeaveReason::Left);
+        self.people[person].seat = Seat::Gone(LeaveReason::Left);
     }
 
     /// Mutes or unmutes an own track; a browser also stops or starts sending.
