@@ -8,14 +8,17 @@ use baton_protocol::{RoomId, TrackId};
 use crate::packets::{Kind, Stamp};
 use crate::receiver::Got;
 
+/// From when on which slot shows whom.
+type View = (Instant, BTreeMap<String, usize>);
+
 /// What the hosts were told, and when.
 #[derive(Default)]
 pub(crate) struct Oracle {
     tracks: BTreeMap<(RoomId, TrackId), (usize, Kind)>,
     muted: BTreeMap<(usize, Kind), Instant>,
     closed: BTreeMap<usize, Instant>,
-    /// Per viewer: from when on which slot shows whom.
-    views: BTreeMap<usize, Vec<(Instant, BTreeMap<String, usize>)>>,
+    /// Per viewer, oldest first.
+    views: BTreeMap<usize, Vec<View>>,
 }
 
 /// Who received a packet.
@@ -111,7 +114,7 @@ impl Oracle {
             let in_force = views.iter().rev().find(|(since, _)| *since <= sent);
             // A view that comes in the same moment may be applied after what was sent in it.
             let before = views.iter().rev().find(|(since, _)| *since < sent);
-            let shows = |view: Option<&(Instant, BTreeMap<String, usize>)>| {
+            let shows = |view: Option<&View>| {
                 view.is_some_and(|(_, shows)| shows.get(&got.mid) == Some(&from))
             };
             if !shows(in_force) && !shows(before) {
