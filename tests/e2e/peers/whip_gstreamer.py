@@ -32,6 +32,9 @@ class Publisher:
         self.promises = []  # webrtcbin crashes when a reply is collected before it is read
         self.pipeline = Gst.parse_launch(PIPELINE)
         self.peer = self.pipeline.get_by_name("peer")
+        # libnice leaves loopback out unless told, and the tests stay on it.
+        self.agent = self.peer.get_property("ice-agent")  # kept: webrtcbin does not hold it for us
+        self.agent.emit("add-local-ip-address", "127.0.0.1")
         self.peer.connect("on-negotiation-needed", self.negotiate)
         self.peer.connect("notify::ice-gathering-state", self.gathered)
         self.pipeline.set_state(Gst.State.PLAYING)
