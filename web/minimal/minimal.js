@@ -106,7 +106,7 @@ function openLeg() {
 
 function preferSmallSet(slot) {
   if (slot.receiver.track.kind !== 'video' || !slot.setCodecPreferences) return;
-  const wanted = /video\/(VP8|rtx)$|VP9.*profile-id=0|AV1|H264.*packetization-mode=1.*42e01f/i;
+  const wanted = /^video\/(VP8|rtx)(;|$)|VP9.*profile-id=0|AV1|H264.*packetization-mode=1.*42e01f|H264.*42e01f.*packetization-mode=1/i;
   const codecs = RTCRtpReceiver.getCapabilities('video').codecs;
   slot.setCodecPreferences(codecs.filter((c) => wanted.test(`${c.mimeType}${c.sdpFmtpLine ? `;${c.sdpFmtpLine}` : ''}`)));
 }

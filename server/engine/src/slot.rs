@@ -208,7 +208,8 @@ impl Slot {
             .reading
             .is_some_and(|reading| reading.layer == wanted)
         {
-            showing.paused = None;
+            // Only a packet that goes out shows that the codec fits again.
+            showing.paused = showing.paused.filter(|reason| *reason == PauseReason::Codec);
             showing.waiting = None;
             return None;
         }
@@ -296,6 +297,7 @@ impl Slot {
             match self.forwarder.judge(&stored) {
                 Verdict::Drop(reason) => stats.drop_packets(reason, 1),
                 Verdict::Forward(rewrite) => {
+                    showing.paused = None;
                     let layer = u8::try_from(reading.layer).unwrap_or(u8::MAX);
                     if codec.retransmission.is_some() {
                         self.history

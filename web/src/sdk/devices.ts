@@ -7,6 +7,8 @@ export interface Wish {
   readonly camera: boolean;
   readonly microphoneId?: string | undefined;
   readonly cameraId?: string | undefined;
+  /** A picture of 640x360 at most: for slow computers and lines. */
+  readonly isSmall?: boolean | undefined;
 }
 
 export interface Captured {
@@ -19,9 +21,10 @@ export interface Captured {
 const byId = (id: string | undefined): MediaTrackConstraints => (id ? { deviceId: { ideal: id } } : {});
 
 function constraints(wish: Wish): MediaStreamConstraints {
+  const [width, height] = wish.isSmall ? [640, 360] : [1280, 720];
   return {
     audio: wish.microphone && { ...byId(wish.microphoneId), echoCancellation: true, noiseSuppression: true, autoGainControl: true },
-    video: wish.camera && { ...byId(wish.cameraId), width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30, max: 30 } },
+    video: wish.camera && { ...byId(wish.cameraId), width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: 30, max: 30 } },
   };
 }
 

@@ -14,6 +14,7 @@ interface Stored {
   theme: Theme;
   language: Language;
   singleKeys: boolean;
+  smallCamera: boolean;
   recent: string[];
 }
 
@@ -40,6 +41,7 @@ function read(): Stored {
     theme: theme === 'light' || theme === 'dark' ? theme : 'auto',
     language: isLanguage(text('language')) ? (text('language') as Language) : bestLanguage(navigator.languages),
     singleKeys: found['singleKeys'] !== false,
+    smallCamera: found['smallCamera'] === true || new URLSearchParams(location.search).get('quality') === 'low',
     recent: recent.slice(0, MOST_RECENT),
   };
 }

@@ -95,7 +95,7 @@ export class Session {
   async toggleCamera(): Promise<void> {
     await this.#once('camera', async () => {
       if (!this.cameraIsOff) return this.call.mute('camera', true);
-      const { camera, problem } = await capture({ microphone: false, camera: true, cameraId: prefs.cameraId });
+      const { camera, problem } = await capture({ microphone: false, camera: true, cameraId: prefs.cameraId, isSmall: prefs.smallCamera });
       if (camera) await this.call.publish('camera', camera);
       else if (problem) this.toast(t(`problem_${problem}`));
     });

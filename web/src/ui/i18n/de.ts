@@ -57,6 +57,7 @@ export const de = {
   leaveCall: 'Gespräch verlassen',
   people: 'Personen',
   settings: 'Einstellungen',
+  smallCamera: 'Kleines Bild senden (ab dem nächsten Einschalten der Kamera)',
   invite: 'Einladungslink kopieren',
   invited: 'Link kopiert',
   speakerView: 'Sprecheransicht',

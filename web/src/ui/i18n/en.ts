@@ -55,6 +55,7 @@ export const en = {
   leaveCall: 'Leave call',
   people: 'People',
   settings: 'Settings',
+  smallCamera: 'Send a small picture (from the next time the camera is turned on)',
   invite: 'Copy invite link',
   invited: 'Link copied',
   speakerView: 'Speaker view',
