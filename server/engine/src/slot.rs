@@ -209,7 +209,9 @@ impl Slot {
             .is_some_and(|reading| reading.layer == wanted)
         {
             // Only a packet that goes out shows that the codec fits again.
-            showing.paused = showing.paused.filter(|reason| *reason == PauseReason::Codec);
+            showing.paused = showing
+                .paused
+                .filter(|reason| *reason == PauseReason::Codec);
             showing.waiting = None;
             return None;
         }

@@ -7,6 +7,7 @@
 
 mod addresses;
 mod certificate;
+mod config;
 mod event;
 mod hello;
 mod keys;
@@ -16,9 +17,10 @@ mod stun;
 mod synthetic;
 
 pub use certificate::Certificate;
+pub use config::{PROFILES, TransportConfig, warm_up};
 pub use event::{Counters, Failure, Outgoing, SendError, TransportError, TransportEvent};
 pub use keys::{SrtpKeys, SrtpMaster, SrtpProfile};
-pub use peer::{PROFILES, Transport, TransportConfig, warm_up};
+pub use peer::Transport;
 
 #[cfg(test)]
 mod tests;

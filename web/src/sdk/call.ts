@@ -85,6 +85,9 @@ const DRAIN_MS = 3000;
 const MOST_LINES = 500;
 const NO_CAMERA_WIDTH = 1280;
 
+/** How long signaling itself waits for somebody to come back. */
+const RETURN_WITHIN_MS = 30_000;
+
 export class Call extends Emitter<{ state: CallState; notice: Notice }> {
   readonly #options: CallOptions;
   readonly #signaling: Signaling;
@@ -96,6 +99,8 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
   readonly #trackIds = new Map<Source, TrackId>();
   #state: CallState;
   #iceServers: readonly IceServer[] = [];
+  /** People that a restarted signaling service has not seen again yet. */
+  #awaited: Set<ParticipantId> = new Set();
   #leg: Leg | null = null;
   #before: Leg | null = null;
   #legs = 0;
@@ -229,7 +234,10 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
         const { me, grants, host, participants, room } = message;
         const stays = message.resumed && this.#leg !== null && this.#state.host?.epoch === host.epoch && this.#state.host.host === host.host;
         const self = participants.find((participant) => participant.id === me);
-        this.#update({ me, grants, host, participants, room, name: self?.name ?? this.#state.name });
+        const missing = stays ? this.#state.participants.filter((old) => !participants.some((other) => other.id === old.id)) : [];
+        const everybody = [...participants, ...missing.map((old) => ({ ...old, connected: false }))];
+        this.#update({ me, grants, host, participants: everybody, room, name: self?.name ?? this.#state.name });
+        this.#await(missing.map((old) => old.id));
         if (stays) this.#catchUp();
         else this.#replace();
         return;
@@ -237,6 +245,7 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
       case 'participant': {
         const { participant } = message;
         const { me, participants } = this.#state;
+        this.#awaited.delete(participant.id);
         const known = participants.some((other) => other.id === participant.id);
         const next = known ? participants.map((other) => (other.id === participant.id ? participant : other)) : [...participants, participant];
         this.#update({ participants: next });
@@ -421,9 +430,26 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
     if (leg.growSlots(slotsNeeded(wants.length))) void leg.negotiate();
   }
 
+  /** A signaling service that started over knows people only as they come back: their pictures stay meanwhile. */
+  #await(missing: readonly ParticipantId[]): void {
+    this.#awaited = new Set(missing);
+    const awaited = this.#awaited;
+    if (missing.length > 0) setTimeout(() => this.#giveUp(awaited), RETURN_WITHIN_MS);
+  }
+
+  #giveUp(gone: ReadonlySet<ParticipantId>): void {
+    const participants = this.#state.participants.filter((other) => !gone.has(other.id));
+    if (participants.length === this.#state.participants.length) return;
+    this.#update({ participants });
+    this.#applyView();
+  }
+
   #handlePath(leg: Leg, message: PathFromHost): void {
     if (message.type === 'slots') {
       leg.shown = new Map(message.slots.map((shown) => [shown.slot, shown]));
+      const ended = new Set(message.slots.filter((shown) => shown.paused === 'gone').map((shown) => shown.track));
+      const gone = this.#state.participants.filter((other) => this.#awaited.has(other.id) && other.tracks.some((track) => ended.has(track.id)));
+      if (gone.length > 0) this.#giveUp(new Set(gone.map((other) => other.id)));
       this.#updateVideos(leg);
     } else if (message.type === 'speakers') {
       this.#update({ speakers: message.speakers });
