@@ -414,6 +414,7 @@ impl Packet<'_> {
         is_retransmission: bool,
     ) -> bool {
         let muted = publication.track.muted;
+        publication.note_activity(index, self.now);
         let Some(layer) = publication.layers.get_mut(index) else {
             return false;
         };

@@ -25,10 +25,10 @@ const CACHE_AGE: Duration = Duration::from_millis(500);
 const SWITCH_AGE: Duration = Duration::from_millis(60);
 
 /// A layer is over when another one of its track was heard so much later.
-const LAYER_LOST: Duration = Duration::from_millis(500);
+pub(crate) const LAYER_LOST: Duration = Duration::from_millis(500);
 
 /// A layer that came back counts after so long.
-const STEADY: Duration = Duration::from_millis(2000);
+pub(crate) const STEADY: Duration = Duration::from_millis(2000);
 
 /// Sound that is older than this is not worth beginning with.
 const RECENT: Duration = Duration::from_millis(100);
@@ -129,12 +129,6 @@ impl Layer {
         }
         if self.reception.take_gave_up() && self.is_video {
             self.want_keyframe();
-        }
-        if self
-            .last_packet
-            .is_some_and(|last| now.since(last) >= LAYER_LOST)
-        {
-            self.revived = Some(now);
         }
         self.last_packet = Some(now);
         let is_new_picture = self.is_new_picture(entry.timestamp);
@@ -238,6 +232,16 @@ impl Layer {
     /// Size told by a keyframe, if one came.
     pub(crate) fn newest_size(&self) -> Option<(u16, u16)> {
         self.keyframe.map(|_| self.size)
+    }
+
+    /// Notes a return from silence while the rest of the track went on. To be called before the packet is admitted.
+    pub(crate) fn note_return(&mut self, now: Tick) {
+        if self
+            .last_packet
+            .is_some_and(|last| now.since(last) >= LAYER_LOST)
+        {
+            self.revived = Some(now);
+        }
     }
 
     /// Is it being sent, steadily, at `now`? One that stutters is not chased: each return would cost a keyframe.

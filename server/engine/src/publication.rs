@@ -3,10 +3,11 @@
 use baton_protocol::{MediaKind, ParticipantId, Source, TrackInfo};
 
 use crate::codec::Codec;
-use crate::layer::Layer;
+use crate::layer::{LAYER_LOST, Layer, STEADY};
 use crate::rtp::{PayloadType, Rid};
 use crate::slab::Key;
 use crate::speaker::Loudness;
+use crate::time::Tick;
 
 /// What a payload type of the publisher's m-line carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(crate) struct Publication {
     pub(crate) layers: Vec<Layer>,
     pub(crate) payload_types: Vec<(PayloadType, Carries)>,
     pub(crate) loudness: Loudness,
+    /// When the track as a whole began to send, at first or after a silence.
+    pub(crate) resumed: Tick,
 }
 
 impl Publication {
@@ -64,6 +67,19 @@ impl Publication {
             return false;
         };
         layer.is_live(newest)
+    }
+
+    /// Notes that a packet of a layer is about to be admitted: tells a layer that stutters from a track that was muted.
+    pub(crate) fn note_activity(&mut self, layer: usize, now: Tick) {
+        let newest = self.layers.iter().filter_map(Layer::last_packet).max();
+        if newest.is_none_or(|newest| now.since(newest) >= LAYER_LOST) {
+            self.resumed = now;
+        }
+        if now.since(self.resumed) >= STEADY
+            && let Some(layer) = self.layers.get_mut(layer)
+        {
+            layer.note_return(now);
+        }
     }
 
     /// The layer for a picture of `width` by `height` pixels: the smallest live one that covers nine tenths of it, else the largest live one.
