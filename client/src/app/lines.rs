@@ -1,0 +1,219 @@
+//! What happens, as lines: text for people or JSON for programs.
+//!
+//! Pure but for the call it looks at. JSON lines are the call's events as they are (`event` names them) and one
+//! `{"event":"stats"}` per second.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use baton_client::{Call, CallEvent, Change, Ending, Room, SlotReport, Tally};
+use baton_protocol::{MediaKind, ParticipantId, SlotShown, Source};
+use serde::Serialize;
+
+/// Writer of lines; remembers the counters of the last statistics.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    is_json: bool,
+    before: BTreeMap<String, Tally>,
+}
+
+/// One slot in the statistics.
+#[derive(Debug, Serialize)]
+struct SlotLine {
+    #[serde(flatten)]
+    report: SlotReport,
+    /// Bits per second since the last statistics.
+    bitrate: u64,
+    /// Frames per second since then.
+    fps: u64,
+}
+
+impl Lines {
+    pub(crate) fn new(is_json: bool) -> Self {
+        Self {
+            is_json,
+            before: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn event(&mut self, call: &Call, event: &CallEvent) -> Vec<String> {
+        if let CallEvent::Connecting { .. } = event {
+            self.before.clear();
+        }
+        if self.is_json {
+            return vec![serde_json::to_string(event).expect("an event is always JSON")];
+        }
+        let text = sentence(call.room(), event);
+        text.map(|text| printable(&text)).into_iter().collect()
+    }
+
+    /// The slots that got something, and what; call it every `period`.
+    pub(crate) fn stats(&mut self, call: &Call, period: Duration) -> Vec<String> {
+        let slots: Vec<SlotLine> = call
+            .slots()
+            .into_iter()
+            .map(|slot| self.measure(slot, period))
+            .collect();
+        if self.is_json {
+            let stats = serde_json::json!({ "event": "stats", "slots": slots });
+            return vec![stats.to_string()];
+        }
+        let Some(room) = call.room() else {
+            return Vec::new();
+        };
+        slots
+            .iter()
+            .filter(|slot| slot.bitrate > 0)
+            .map(|slot| printable(&row(room, slot)))
+            .collect()
+    }
+
+    fn measure(&mut self, report: SlotReport, period: Duration) -> SlotLine {
+        let before = self
+            .before
+            .insert(report.slot.clone(), report.tally)
+            .unwrap_or_default();
+        let millis = u64::try_from(period.as_millis()).unwrap_or(u64::MAX).max(1);
+        let per_second = |amount: u64| amount.saturating_mul(1000) / millis;
+        SlotLine {
+            bitrate: per_second(report.tally.bytes.saturating_sub(before.bytes) * 8),
+            fps: per_second(report.tally.frames.saturating_sub(before.frames)),
+            report,
+        }
+    }
+}
+
+fn sentence(room: Option<&Room>, event: &CallEvent) -> Option<String> {
+    let name = |id: ParticipantId| room.map_or_else(|| id.to_string(), |room| room.name_of(id));
+    Some(match event {
+        CallEvent::Joined { resumed: true, .. } => "back in the room".to_owned(),
+        CallEvent::Joined { me, resumed: false } => {
+            let room = room?;
+            let others = room
+                .participants()
+                .filter(|one| one.id != *me)
+                .map(|one| one.name.as_str());
+            let others = or_nobody(&others.collect::<Vec<_>>());
+            let host = &room.host().name;
+            format!(
+                "joined {} as {}, via {host}; also here: {others}",
+                room.name(),
+                name(*me)
+            )
+        }
+        CallEvent::Changed(change) => sentence_of_change(room?, change)?,
+        CallEvent::Connecting { .. } => "connecting".to_owned(),
+        CallEvent::Connected { .. } => "connected".to_owned(),
+        CallEvent::Disconnected { reason, .. } => format!("disconnected: {reason}"),
+        CallEvent::Speakers { speakers } => {
+            format!("speaking: {}", name(*speakers.first()?))
+        }
+        CallEvent::Shown { slots } => {
+            let shown = slots
+                .iter()
+                .map(|slot| shown(room, slot))
+                .collect::<Vec<_>>();
+            format!(
+                "shown: {}",
+                or_nobody(&shown.iter().map(String::as_str).collect::<Vec<_>>())
+            )
+        }
+        CallEvent::Chat { name, text, .. } => format!("{name}: {text}"),
+        CallEvent::Refused { message, .. } => format!("refused: {message}"),
+        CallEvent::SignalingLost { reason, pause_ms } => {
+            format!("signaling is away ({reason}); next try in {pause_ms} ms, media goes on")
+        }
+        CallEvent::Over(Ending::Left) => "left".to_owned(),
+        CallEvent::Over(Ending::Removed { reason }) => format!("removed from the room: {reason:?}"),
+        CallEvent::Over(Ending::Refused { message, .. }) => format!("not let in: {message}"),
+    })
+}
+
+fn sentence_of_change(room: &Room, change: &Change) -> Option<String> {
+    Some(match change {
+        Change::Came(one) if one.id == room.me() => return None,
+        Change::Came(one) => format!("{} came", one.name),
+        Change::Went { participant, .. } => format!("{} left", participant.name),
+        Change::Changed(one) if one.connected => format!("{} is here", one.name),
+        Change::Changed(one) => format!("{} is away for a moment", one.name),
+        Change::Published { by, track } => {
+            format!("{} shares {}", room.name_of(*by), word(track.source))
+        }
+        Change::Unpublished { by, track } => {
+            format!(
+                "{} no longer shares {}",
+                room.name_of(*by),
+                word(track.source)
+            )
+        }
+        Change::Track { by, track } => {
+            let verb = if track.muted { "muted" } else { "sends" };
+            format!("{} {verb} {}", room.name_of(*by), word(track.source))
+        }
+        Change::Host(host) => format!("the call is carried by {} now", host.name),
+    })
+}
+
+fn shown(room: Option<&Room>, slot: &SlotShown) -> String {
+    let who = room.map_or_else(
+        || slot.participant.to_string(),
+        |room| room.name_of(slot.participant),
+    );
+    let source = room.and_then(|room| room.source_of(slot.participant, slot.track));
+    let what = source.map_or("picture", word);
+    let rid = slot
+        .rid
+        .as_deref()
+        .map(|rid| format!(" {rid}"))
+        .unwrap_or_default();
+    match slot.paused {
+        None => format!("{who}'s {what}{rid}"),
+        Some(reason) => format!("{who}'s {what} ({reason:?})"),
+    }
+}
+
+fn row(room: &Room, slot: &SlotLine) -> String {
+    let SlotLine {
+        report,
+        bitrate,
+        fps,
+    } = slot;
+    let who = report
+        .participant
+        .map_or_else(|| "?".to_owned(), |id| room.name_of(id));
+    let rate = bitrate / 1000;
+    match report.kind {
+        MediaKind::Audio => format!(
+            "  {who:<20} sound   {rate:>6} kb/s           lost {}",
+            report.tally.lost
+        ),
+        MediaKind::Video => format!(
+            "  {who:<20} picture {rate:>6} kb/s {fps:>3} fps   lost {}",
+            report.tally.lost
+        ),
+    }
+}
+
+fn word(source: Source) -> &'static str {
+    match source {
+        Source::Microphone => "microphone",
+        Source::Camera => "camera",
+        Source::Screen => "screen",
+        Source::ScreenAudio => "screen sound",
+    }
+}
+
+fn or_nobody(names: &[&str]) -> String {
+    if names.is_empty() {
+        "nobody".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+/// What others call themselves and write must not steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}

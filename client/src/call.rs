@@ -1,0 +1,444 @@
+//! A call as a program sees it: ask [`Call::next`] until it is over.
+//!
+//! Owns: the leg in use, what its slots show, and when another one is opened. The loop is the caller's: every step takes
+//! one event of the session or the leg, changes the state, and leaves what is worth a word in a queue. Nothing here
+//! waits but `next`, and giving `next` up loses nothing.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::time::Instant;
+
+use baton_protocol::{
+    ErrorCode, IceServer, Joined, LegId, MediaKind, ParticipantId, PathFromHost, PathToHost,
+    PeerMessage, ServiceMessage, SlotShown, SlotView,
+};
+use tokio::sync::mpsc;
+
+use crate::backoff::backoff;
+use crate::invite::{Invite, Secret};
+use crate::ladder::Condition;
+use crate::leg::{Leg, LegEvent, LegEvents, LegPlan, Offer, Publication, Slot};
+use crate::room::{Change, Room};
+use crate::session::{Entrance, Session, SessionEvent};
+use crate::view::{Size, View, wants};
+
+pub use crate::session::Ending;
+pub use event::{CallEvent, SlotReport};
+
+mod event;
+
+/// What to join, and what for.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Room and signaling.
+    pub invite: Invite,
+    /// Name to show.
+    pub name: String,
+    /// Join token; wins over the invite's.
+    pub token: Option<Secret>,
+    /// Size of the large picture.
+    pub watch: Size,
+    /// How many are heard at a time.
+    pub audio_slots: usize,
+    /// How many pictures are received at a time.
+    pub video_slots: usize,
+    /// What is sent.
+    pub publications: Vec<Publication>,
+}
+
+/// A participant's call.
+#[derive(Debug)]
+pub struct Call {
+    plan: Plan,
+    session: Session,
+    is_joined: bool,
+    is_over: bool,
+    room: Option<Room>,
+    ice_servers: Vec<IceServer>,
+    leg: Option<Current>,
+    legs: u32,
+    /// Legs opened since one was last connected.
+    attempt: usize,
+    reopen_at: Option<Instant>,
+    outbox: LegEvents,
+    leg_events: mpsc::Receiver<(LegId, LegEvent)>,
+    speakers: Vec<ParticipantId>,
+    news: VecDeque<CallEvent>,
+}
+
+/// The leg in use and what is known of it.
+#[derive(Debug)]
+struct Current {
+    leg: Leg,
+    condition: Condition,
+    slots: Vec<Slot>,
+    unanswered: Option<Offer>,
+    is_ready: bool,
+    view: View,
+    /// Absent before the first view. That one is said even if empty: its reply is what the host said when the channel
+    /// opened, which `rtc` loses where it shares a datagram with the end of the SCTP handshake.
+    said: Option<Vec<SlotView>>,
+    shown: Vec<SlotShown>,
+}
+
+impl Call {
+    /// Starts to join; must be called inside a tokio runtime.
+    pub fn join(plan: Plan) -> Self {
+        let session = Session::open(Entrance {
+            signaling: plan.invite.signaling.clone(),
+            room: plan.invite.room.clone(),
+            name: plan.name.clone(),
+            token: plan.token.clone().or_else(|| plan.invite.token.clone()),
+        });
+        let (outbox, leg_events) = mpsc::channel(LEG_EVENTS);
+        Self {
+            plan,
+            session,
+            is_joined: false,
+            is_over: false,
+            room: None,
+            ice_servers: Vec::new(),
+            leg: None,
+            legs: 0,
+            attempt: 0,
+            reopen_at: None,
+            outbox,
+            leg_events,
+            speakers: Vec::new(),
+            news: VecDeque::new(),
+        }
+    }
+
+    /// The next thing that happens; `None` after [`CallEvent::Over`]. May be given up and asked again.
+    pub async fn next(&mut self) -> Option<CallEvent> {
+        loop {
+            if let Some(news) = self.news.pop_front() {
+                return Some(news);
+            }
+            if self.is_over {
+                return None;
+            }
+            let due = self.reopen_at.or_else(|| self.deadline());
+            let due = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due.into()).await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => self.handle_deadline(Instant::now()),
+                event = self.session.next() => self.handle_session(event),
+                Some((leg, event)) = self.leg_events.recv() => self.handle_leg(leg, event, Instant::now()),
+            }
+        }
+    }
+
+    /// Says goodbye. [`CallEvent::Over`] follows.
+    pub fn leave(&mut self) {
+        self.leg = None;
+        if !self.session.say(PeerMessage::Leave) {
+            self.finish(Ending::Left);
+        }
+    }
+
+    /// Says something to everybody. False where signaling is away and nobody heard it.
+    pub fn chat(&self, text: &str) -> bool {
+        let text = text.to_owned();
+        self.is_joined && self.session.say(PeerMessage::Chat { text, to: None })
+    }
+
+    /// The room, once one was let in.
+    pub fn room(&self) -> Option<&Room> {
+        self.room.as_ref()
+    }
+
+    /// Who speaks, loudest first.
+    pub fn speakers(&self) -> &[ParticipantId] {
+        &self.speakers
+    }
+
+    /// What each slot shows and got since its leg was opened.
+    pub fn slots(&self) -> Vec<SlotReport> {
+        let current = self.leg.iter();
+        current
+            .flat_map(|current| current.slots.iter().map(|slot| current.report(slot)))
+            .collect()
+    }
+
+    fn handle_session(&mut self, event: Option<SessionEvent>) {
+        match event {
+            Some(SessionEvent::Message(message)) => self.handle_message(message),
+            Some(SessionEvent::Lost { reason, pause }) => {
+                self.is_joined = false;
+                let pause_ms = pause.as_millis();
+                self.news
+                    .push_back(CallEvent::SignalingLost { reason, pause_ms });
+            }
+            Some(SessionEvent::Over(ending)) => self.finish(ending),
+            None => self.finish(Ending::Left),
+        }
+    }
+
+    fn handle_message(&mut self, message: ServiceMessage) {
+        let changes = self
+            .room
+            .as_mut()
+            .map(|room| room.handle_message(&message))
+            .unwrap_or_default();
+        let is_moved = changes
+            .iter()
+            .any(|change| matches!(change, Change::Host(_)));
+        self.news
+            .extend(changes.into_iter().map(CallEvent::Changed));
+        match message {
+            ServiceMessage::Joined(joined) => self.handle_joined(&joined, is_moved),
+            ServiceMessage::HostChanged { .. } if is_moved => {
+                self.replace("the call moved to another host")
+            }
+            ServiceMessage::Answer { leg, sdp, .. } => {
+                if let Some(current) = self.leg.as_mut().filter(|current| current.leg.id() == leg)
+                    && current.unanswered.take().is_some()
+                {
+                    current.leg.accept(sdp);
+                }
+            }
+            ServiceMessage::LegClosed { leg, message } if self.is_current(leg) => {
+                self.replace(&message)
+            }
+            ServiceMessage::Chat {
+                from, name, text, ..
+            } => {
+                self.news.push_back(CallEvent::Chat { from, name, text });
+            }
+            ServiceMessage::Error {
+                code, message, leg, ..
+            } => self.handle_refusal(code, message, leg),
+            ServiceMessage::Participant { .. }
+            | ServiceMessage::ParticipantLeft { .. }
+            | ServiceMessage::HostChanged { .. }
+            | ServiceMessage::LegClosed { .. }
+            | ServiceMessage::MutedByModerator { .. }
+            | ServiceMessage::Removed { .. }
+            | ServiceMessage::Pong { .. }
+            | ServiceMessage::Unknown => {}
+        }
+        self.show();
+    }
+
+    /// A leg to the same host outlives the socket; what was said into the gap is said again.
+    fn handle_joined(&mut self, joined: &Joined, is_moved: bool) {
+        let &Joined { me, resumed, .. } = joined;
+        self.is_joined = true;
+        self.ice_servers.clone_from(&joined.ice_servers);
+        self.room.get_or_insert_with(|| Room::new(joined));
+        self.news.push_back(CallEvent::Joined { me, resumed });
+        match &self.leg {
+            Some(current) if resumed && !is_moved => {
+                if let Some(offer) = current.unanswered.clone() {
+                    self.say_offer(current.leg.id(), &offer);
+                }
+            }
+            Some(_) => self.replace("signaling knows this leg no more"),
+            None => self.open(),
+        }
+    }
+
+    /// Candidates may come after the end of their leg; only what was said of an offer matters.
+    fn handle_refusal(&mut self, code: ErrorCode, message: String, leg: Option<LegId>) {
+        match leg {
+            Some(leg) if code == ErrorCode::NotFound || !self.is_current(leg) => return,
+            Some(_) => {
+                self.attempt += 1;
+                self.reopen_at = Some(Instant::now() + backoff(self.attempt, rand::random()));
+            }
+            None => {}
+        }
+        self.news.push_back(CallEvent::Refused { code, message });
+    }
+
+    fn handle_leg(&mut self, leg: LegId, event: LegEvent, now: Instant) {
+        let is_joined = self.is_joined;
+        let Some(current) = self.leg.as_mut().filter(|current| current.leg.id() == leg) else {
+            return;
+        };
+        match event {
+            LegEvent::Offer(offer) => {
+                current.slots.clone_from(&offer.slots);
+                current.unanswered = Some(offer.clone());
+                self.say_offer(leg, &offer);
+            }
+            LegEvent::Candidate(candidate) if is_joined => {
+                self.session.say(PeerMessage::Candidate { leg, candidate });
+            }
+            LegEvent::Candidate(_) => {}
+            LegEvent::Connected => {
+                if current.condition != Condition::Connected {
+                    current.condition = Condition::Connected;
+                    self.attempt = 0;
+                    self.news.push_back(CallEvent::Connected { leg });
+                }
+            }
+            LegEvent::Shaky => current.condition = Condition::Shaky { since: now },
+            LegEvent::Ready => {
+                current.is_ready = true;
+                self.show();
+            }
+            LegEvent::Path(message) => self.handle_path(message),
+            LegEvent::Ended(reason) => self.replace(&reason),
+        }
+    }
+
+    fn handle_path(&mut self, message: PathFromHost) {
+        match message {
+            PathFromHost::Slots { slots } => {
+                if let Some(current) = &mut self.leg {
+                    current.shown.clone_from(&slots);
+                }
+                self.news.push_back(CallEvent::Shown { slots });
+            }
+            PathFromHost::Speakers { speakers } => {
+                self.speakers.clone_from(&speakers);
+                self.news.push_back(CallEvent::Speakers { speakers });
+                self.show();
+            }
+            PathFromHost::Pulse { .. } | PathFromHost::Unknown => {}
+        }
+    }
+
+    fn handle_deadline(&mut self, now: Instant) {
+        if self.reopen_at.is_some_and(|at| at <= now) {
+            self.replace("the host refused the offer");
+        } else if self.deadline().is_some_and(|at| at <= now) {
+            self.replace("the host was not heard for too long");
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.leg.as_ref()?.condition.deadline(self.attempt)
+    }
+
+    /// Gives the leg up and opens another, at once or after a pause that grows.
+    fn replace(&mut self, reason: &str) {
+        let Some(old) = self.leg.take() else {
+            self.open();
+            return;
+        };
+        let leg = old.leg.id();
+        if self.is_joined {
+            self.session.say(PeerMessage::CloseLeg { leg });
+        }
+        let reason = reason.to_owned();
+        self.news.push_back(CallEvent::Disconnected { leg, reason });
+        let was_connected = old.condition == Condition::Connected;
+        if was_connected || self.reopen_at.is_some() {
+            self.open();
+        } else {
+            self.attempt += 1;
+            self.reopen_at = Some(Instant::now() + backoff(self.attempt, rand::random()));
+        }
+    }
+
+    /// Without signaling there is nobody to offer to; the next `joined` opens one.
+    fn open(&mut self) {
+        self.reopen_at = None;
+        if !self.is_joined {
+            return;
+        }
+        self.legs += 1;
+        let id = LegId(self.legs);
+        let plan = LegPlan {
+            id,
+            ice_servers: self.ice_servers.clone(),
+            is_loopback: self.plan.invite.is_loopback,
+            audio_slots: self.plan.audio_slots,
+            video_slots: self.plan.video_slots,
+            publications: self.plan.publications.clone(),
+        };
+        self.leg = Some(Current {
+            leg: Leg::open(plan, self.outbox.clone()),
+            condition: Condition::Connecting {
+                since: Instant::now(),
+            },
+            slots: Vec::new(),
+            unanswered: None,
+            is_ready: false,
+            view: View::default(),
+            said: None,
+            shown: Vec::new(),
+        });
+        self.news.push_back(CallEvent::Connecting { leg: id });
+    }
+
+    fn say_offer(&self, leg: LegId, offer: &Offer) {
+        let Some(room) = self.room.as_ref().filter(|_| self.is_joined) else {
+            return;
+        };
+        let Offer { sdp, tracks, .. } = offer.clone();
+        let epoch = room.host().epoch;
+        self.session.say(PeerMessage::Offer {
+            leg,
+            epoch,
+            sdp,
+            tracks,
+        });
+    }
+
+    /// Tells the host what the slots shall show, if that is new.
+    fn show(&mut self) {
+        let (Some(room), Some(current)) = (&self.room, &mut self.leg) else {
+            return;
+        };
+        if !current.is_ready {
+            return;
+        }
+        let video = current
+            .slots
+            .iter()
+            .filter(|slot| slot.kind == MediaKind::Video);
+        let mids: Vec<String> = video.map(|slot| slot.mid.clone()).collect();
+        let slots = current
+            .view
+            .assign(&mids, &wants(room, &self.speakers, self.plan.watch));
+        if current.said.as_ref() != Some(&slots) {
+            current.said = Some(slots.clone());
+            current.leg.tell(PathToHost::View { slots });
+        }
+    }
+
+    fn is_current(&self, leg: LegId) -> bool {
+        self.leg
+            .as_ref()
+            .is_some_and(|current| current.leg.id() == leg)
+    }
+
+    fn finish(&mut self, ending: Ending) {
+        self.leg = None;
+        if !self.is_over {
+            self.is_over = true;
+            self.news.push_back(CallEvent::Over(ending));
+        }
+    }
+}
+
+impl Current {
+    fn report(&self, slot: &Slot) -> SlotReport {
+        let shown = self
+            .shown
+            .iter()
+            .find(|shown| shown.slot == slot.mid)
+            .cloned();
+        SlotReport {
+            slot: slot.mid.clone(),
+            kind: slot.kind,
+            participant: shown
+                .as_ref()
+                .map(|shown| shown.participant)
+                .or(slot.heard()),
+            shown,
+            tally: slot.tally(),
+        }
+    }
+}
+
+/// Reports of legs that wait for [`Call::next`].
+const LEG_EVENTS: usize = 256;

@@ -1,0 +1,288 @@
+//! The task of a leg: makes the peer connection, offers, takes the answer, and reads what comes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use baton_protocol::limits::MAX_PATH_MESSAGE;
+use baton_protocol::{CONTROL_CHANNEL, LegId, MediaKind, PULSE_CHANNEL, PathFromHost, TrackOffer};
+use rtc::ice::mdns::MulticastDnsMode;
+use rtc::rtp_transceiver::RTCRtpTransceiverId;
+use rtc::rtp_transceiver::rtp_sender::{RTCRtpHeaderExtensionCapability, RtpCodecKind};
+use tokio::sync::mpsc;
+use webrtc::data_channel::{DataChannel, DataChannelEvent, RTCDataChannelInit};
+use webrtc::error::Result;
+use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
+use webrtc::peer_connection::{
+    MediaEngine, PeerConnection, PeerConnectionBuilder, RTCConfiguration, RTCConfigurationBuilder,
+    RTCIceServer, RTCSessionDescription, Registry, SettingEngine, SettingEngineBuilder,
+    SrtpProtectionProfile, register_default_interceptors,
+};
+use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpTransceiver};
+
+use super::reporter::Reporter;
+use super::{Command, LegEvent, LegEvents, LegPlan, Offer, Publication, Slot};
+use crate::reception::Seen;
+
+type Slots = HashMap<RTCRtpTransceiverId, Slot>;
+
+/// Runs a leg until its handle is dropped. An error ends it at once.
+pub(super) async fn run(
+    plan: LegPlan,
+    mut commands: mpsc::Receiver<Command>,
+    events: LegEvents,
+) -> Result<()> {
+    let (reporter, mut tracks) = mpsc::channel(TRACKS);
+    let reporter = Reporter {
+        leg: plan.id,
+        events: events.clone(),
+        tracks: reporter,
+    };
+    let connection = build(&plan, reporter).await?;
+    let served = serve(&connection, &plan, &mut commands, &mut tracks, &events).await;
+    let closed = connection.close().await;
+    served.and(closed)
+}
+
+async fn serve(
+    connection: &impl PeerConnection,
+    plan: &LegPlan,
+    commands: &mut mpsc::Receiver<Command>,
+    tracks: &mut mpsc::Receiver<Arc<dyn TrackRemote>>,
+    events: &LegEvents,
+) -> Result<()> {
+    let control = open_channels(connection, plan.id, events).await?;
+    let (offer, slots) = offer(connection, plan).await?;
+    let description = RTCSessionDescription::offer(offer.sdp.clone())?;
+    // First the offer, then the candidates that applying it makes.
+    if events
+        .send((plan.id, LegEvent::Offer(offer)))
+        .await
+        .is_err()
+    {
+        return Ok(());
+    }
+    connection.set_local_description(description).await?;
+    loop {
+        tokio::select! {
+            command = commands.recv() => match command {
+                Some(Command::Accept(sdp)) => {
+                    connection.set_remote_description(RTCSessionDescription::answer(sdp)?).await?;
+                }
+                Some(Command::Tell(message)) => {
+                    let text = serde_json::to_string(&message).expect("a message is always JSON");
+                    control.send_text(&text).await?;
+                }
+                None => return Ok(()),
+            },
+            Some(track) = tracks.recv() => {
+                tokio::spawn(count(track, slots.clone()));
+            }
+        }
+    }
+}
+
+async fn build(plan: &LegPlan, reporter: Reporter) -> Result<impl PeerConnection> {
+    let mut media = MediaEngine::default();
+    media.register_default_codecs()?;
+    let audio_level = RTCRtpHeaderExtensionCapability {
+        uri: AUDIO_LEVEL.to_owned(),
+    };
+    media.register_header_extension(audio_level, RtpCodecKind::Audio, None)?;
+    let interceptors = register_default_interceptors(Registry::new(), &mut media)?;
+    let mut addresses = vec!["0.0.0.0:0", "[::]:0"];
+    if plan.is_loopback {
+        addresses.extend(["127.0.0.1:0", "[::1]:0"]);
+    }
+    PeerConnectionBuilder::new()
+        .with_configuration(configuration(plan))
+        .with_media_engine(media)
+        .with_setting_engine(settings(plan.is_loopback))
+        .with_interceptor_registry(interceptors)
+        .with_handler(Arc::new(reporter))
+        .with_udp_addrs(addresses)
+        .with_data_channel_send_buffer_limit(SEND_BUFFER)
+        .build()
+        .await
+}
+
+fn configuration(plan: &LegPlan) -> RTCConfiguration {
+    let servers = plan.ice_servers.iter().map(|server| RTCIceServer {
+        urls: server.urls.clone(),
+        username: server.username.clone().unwrap_or_default(),
+        credential: server.credential.clone().unwrap_or_default(),
+    });
+    RTCConfigurationBuilder::new()
+        .with_ice_servers(servers.collect())
+        .build()
+}
+
+fn settings(is_loopback: bool) -> SettingEngine {
+    SettingEngineBuilder::new()
+        // GCM costs a quarter of the other; the host takes the first it knows.
+        .with_srtp_protection_profiles(vec![
+            SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
+            SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+        ])
+        .with_multicast_dns_mode(MulticastDnsMode::Disabled)
+        .with_include_loopback_candidate(is_loopback)
+        .with_ice_timeouts(Some(ICE_SHAKY), Some(ICE_FAILED), Some(ICE_KEEPALIVE))
+        .build()
+}
+
+/// Both channels are agreed on by number; the returned one is `control`.
+async fn open_channels(
+    connection: &impl PeerConnection,
+    leg: LegId,
+    events: &LegEvents,
+) -> Result<Arc<dyn DataChannel>> {
+    let control = RTCDataChannelInit {
+        ordered: true,
+        negotiated: Some(CONTROL_CHANNEL),
+        ..RTCDataChannelInit::default()
+    };
+    let pulse = RTCDataChannelInit {
+        ordered: false,
+        max_retransmits: Some(0),
+        negotiated: Some(PULSE_CHANNEL),
+        ..RTCDataChannelInit::default()
+    };
+    let control = connection
+        .create_data_channel("control", Some(control))
+        .await?;
+    let pulse = connection.create_data_channel("pulse", Some(pulse)).await?;
+    tokio::spawn(listen(Arc::clone(&control), leg, events.clone(), true));
+    tokio::spawn(listen(pulse, leg, events.clone(), false));
+    Ok(control)
+}
+
+/// Reads a data channel until it is closed.
+async fn listen(channel: Arc<dyn DataChannel>, leg: LegId, events: LegEvents, is_control: bool) {
+    while let Some(event) = channel.poll().await {
+        let event = if let DataChannelEvent::OnMessage(message) = event {
+            read(&message.data).map(LegEvent::Path)
+        } else if is_control && matches!(event, DataChannelEvent::OnOpen) {
+            Some(LegEvent::Ready)
+        } else if is_control && matches!(event, DataChannelEvent::OnClose) {
+            let reason = "the host closed the control channel";
+            Some(LegEvent::Ended(reason.to_owned()))
+        } else {
+            None
+        };
+        if let Some(event) = event
+            && events.send((leg, event)).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn read(bytes: &[u8]) -> Option<PathFromHost> {
+    if bytes.len() > MAX_PATH_MESSAGE {
+        return None;
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(PathFromHost::Unknown) => None,
+        Ok(message) => Some(message),
+        Err(error) => {
+            tracing::debug!(%error, "the host sent a message that makes no sense; it is ignored");
+            None
+        }
+    }
+}
+
+/// Publications first, then the slots. The numbers of the m-lines are known once there is an offer.
+async fn offer(connection: &impl PeerConnection, plan: &LegPlan) -> Result<(Offer, Slots)> {
+    let mut senders = Vec::with_capacity(plan.publications.len());
+    for publication in &plan.publications {
+        let init = with_direction(RTCRtpTransceiverDirection::Sendonly);
+        let track = Arc::clone(&publication.track);
+        let sender = connection
+            .add_transceiver_from_track(track, Some(init))
+            .await?;
+        senders.push((sender, publication));
+    }
+    let mut receivers = Vec::with_capacity(plan.audio_slots + plan.video_slots);
+    let audio = std::iter::repeat_n(MediaKind::Audio, plan.audio_slots);
+    for kind in audio.chain(std::iter::repeat_n(MediaKind::Video, plan.video_slots)) {
+        let init = with_direction(RTCRtpTransceiverDirection::Recvonly);
+        let codecs = match kind {
+            MediaKind::Audio => RtpCodecKind::Audio,
+            MediaKind::Video => RtpCodecKind::Video,
+        };
+        let receiver = connection
+            .add_transceiver_from_kind(codecs, Some(init))
+            .await?;
+        receivers.push((receiver, kind));
+    }
+    let sdp = connection.create_offer(None).await?.sdp;
+    let mut tracks = Vec::with_capacity(senders.len());
+    for (sender, publication) in senders {
+        tracks.push(track_offer(mid(sender.as_ref()).await?, publication));
+    }
+    let mut slots = Vec::with_capacity(receivers.len());
+    let mut by_transceiver = Slots::new();
+    for (receiver, kind) in receivers {
+        let slot = Slot {
+            mid: mid(receiver.as_ref()).await?,
+            kind,
+            reception: Arc::default(),
+        };
+        by_transceiver.insert(receiver.id(), slot.clone());
+        slots.push(slot);
+    }
+    Ok((Offer { sdp, tracks, slots }, by_transceiver))
+}
+
+fn with_direction(direction: RTCRtpTransceiverDirection) -> RTCRtpTransceiverInit {
+    RTCRtpTransceiverInit {
+        direction,
+        ..RTCRtpTransceiverInit::default()
+    }
+}
+
+async fn mid(transceiver: &dyn RtpTransceiver) -> Result<String> {
+    let mid = transceiver.mid().await?;
+    Ok(mid.expect("an offer numbers every m-line"))
+}
+
+fn track_offer(mid: String, publication: &Publication) -> TrackOffer {
+    TrackOffer {
+        mid,
+        source: publication.source,
+        layers: publication.layers.clone(),
+        muted: false,
+    }
+}
+
+/// Counts the packets of a track until it ends. Its first event says which slot it fills.
+async fn count(track: Arc<dyn TrackRemote>, slots: Slots) {
+    let mut slot = None;
+    while let Some(event) = track.poll().await {
+        if let TrackRemoteEvent::OnOpen(opened) = event {
+            slot = slots.get(&RTCRtpTransceiverId::from(opened.receiver_id));
+        } else if let TrackRemoteEvent::OnRtpPacket(packet) = event
+            && let Some(slot) = slot
+        {
+            slot.handle_packet(Seen {
+                seq: packet.header.sequence_number,
+                marker: packet.header.marker,
+                csrc: packet.header.csrc.first().copied(),
+                payload: packet.payload.len(),
+            });
+        }
+    }
+}
+
+/// Loudness of a packet (RFC 6464): by it the host finds who speaks.
+const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+
+/// Received tracks whose reader has not started yet.
+const TRACKS: usize = 128;
+
+/// Bytes that wait on one data channel before a sender has to.
+const SEND_BUFFER: usize = 256 * 1024;
+
+const ICE_SHAKY: Duration = Duration::from_secs(3);
+const ICE_FAILED: Duration = Duration::from_secs(7);
+const ICE_KEEPALIVE: Duration = Duration::from_secs(1);
