@@ -209,7 +209,12 @@ impl Line {
                         let is_last = message == PeerMessage::Leave;
                         let written = write(&mut socket, &message).await;
                         if is_last {
-                            let _ = timeout(GOODBYE, socket.close(None)).await;
+                            // A socket dropped with unread messages is reset, and the goodbye lost with it.
+                            let farewell = async {
+                                let _ = socket.close(None).await;
+                                while let Some(Ok(_)) = socket.next().await {}
+                            };
+                            let _ = timeout(GOODBYE, farewell).await;
                             return Ended::Over(Ending::Left);
                         }
                         if let Err(lost) = written {

@@ -9,7 +9,7 @@ use crate::codec::DependencyReader;
 use crate::reception::{Arrival, Reception};
 use crate::ring::{Entry, Ring};
 use crate::rtcp::Ntp;
-use crate::rtp::{Rid, Ssrc};
+use crate::rtp::{Rid, Ssrc, seq};
 use crate::time::Tick;
 
 /// How long a picture may wait for its last packet: Chromium sends a picture within 0.5 ms (p95).
@@ -77,6 +77,8 @@ pub(crate) struct Layer {
     keyframe_wanted: bool,
     keyframe_asked: Option<Tick>,
     last_packet: Option<Tick>,
+    /// Highest timestamp so far.
+    newest: Option<u32>,
     /// When it last began to send again after a silence.
     revived: Option<Tick>,
     clock: Option<SenderClock>,
@@ -107,6 +109,7 @@ impl Layer {
             keyframe_wanted: false,
             keyframe_asked: None,
             last_packet: None,
+            newest: None,
             revived: None,
             clock: None,
             is_video,
@@ -131,6 +134,10 @@ impl Layer {
             self.want_keyframe();
         }
         self.last_packet = Some(now);
+        let is_newer = |newest| seq::ts_diff(entry.timestamp, newest) > 0;
+        if self.newest.is_none_or(is_newer) {
+            self.newest = Some(entry.timestamp);
+        }
         let is_new_picture = self.is_new_picture(entry.timestamp);
         let position = self.ring.push(entry);
         if is_new_picture {
@@ -173,7 +180,16 @@ impl Layer {
         let max_age = if fresh { CACHE_AGE } else { SWITCH_AGE };
         let is_recent = keyframe.arrival >= asked || now.since(keyframe.arrival) <= max_age;
         let is_there = keyframe.position >= self.ring.tail() && keyframe.position < self.ready;
-        (is_recent && is_there).then_some(keyframe)
+        (is_recent && is_there && !self.is_behind(keyframe)).then_some(keyframe)
+    }
+
+    /// Was a keyframe repaired so late that its layer is far ahead? Who began with it would show the past from then on.
+    fn is_behind(&self, keyframe: Keyframe) -> bool {
+        let ahead = self
+            .newest
+            .map_or(0, |newest| seq::ts_diff(newest, keyframe.timestamp));
+        let most = CACHE_AGE.as_micros() * u128::from(self.clock_rate) / 1_000_000;
+        u128::try_from(ahead).is_ok_and(|ahead| ahead > most)
     }
 
     /// The entry at which a slot that begins to read at `position` starts counting: a keyframe's own first packet, though packets
@@ -276,6 +292,7 @@ impl Layer {
             self.reception = Reception::default();
             self.descriptors = DependencyReader::default();
             self.keyframe = None;
+            self.newest = None;
             self.clock = None;
         }
     }

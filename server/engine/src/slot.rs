@@ -230,9 +230,8 @@ impl Slot {
             return Some(wanted);
         };
         let alignment = showing.reading.zip(newest).and_then(|(old, _)| {
-            let first = layer.ring.at(keyframe.position)?.entry.timestamp;
             publication
-                .align(first, wanted, old.layer)
+                .align(keyframe.timestamp, wanted, old.layer)
                 .map(|timestamp| Alignment { timestamp })
         });
         self.begin(publication, wanted, keyframe.position, alignment);
