@@ -312,7 +312,7 @@ fn apply_tracks(
                     layers,
                     payload_types: payload_types(media),
                     loudness: Loudness::default(),
-                    resumed: crate::time::Tick(0),
+                    resumed: Tick(0),
                 });
                 leg.publications.push(key);
                 key

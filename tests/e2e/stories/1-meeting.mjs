@@ -70,7 +70,7 @@ story('a third and a fourth come and go without a freeze for the others', async 
       await Promise.all([ana.until('sees only Ben', 8000, alone), ben.until('sees only Ana', 8000, alone)]);
     },
   });
-});
+}, { needsCores: 4 });
 
 story('a camera turned off and a microphone muted fall silent everywhere at once', async (lab) => {
   const { url } = await lab.baton();
