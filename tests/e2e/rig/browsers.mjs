@@ -4,6 +4,7 @@ import { chromium } from 'playwright-core';
 import puppeteer from 'puppeteer-core';
 
 const CHROMIUM = process.env.BATON_CHROMIUM ?? '/usr/bin/chromium';
+const UNHURRIED_CHROMIUM = new URL('./unhurried-chromium.sh', import.meta.url).pathname;
 const FIREFOX = process.env.BATON_FIREFOX ?? '/usr/bin/firefox-esr';
 
 const chromiumFlags = [
@@ -33,9 +34,9 @@ const firefoxPrefs = {
   'services.settings.server': 'data:,',
 };
 
-export class Chromium {
-  static async start() {
-    const browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: chromiumFlags });
+class Chromium {
+  static async start(executablePath = CHROMIUM) {
+    const browser = await chromium.launch({ executablePath, headless: true, args: chromiumFlags });
     return new Chromium(browser);
   }
 
@@ -66,7 +67,7 @@ export class Chromium {
   }
 }
 
-export class Firefox {
+class Firefox {
   static async start() {
     const browser = await puppeteer.launch({ browser: 'firefox', executablePath: FIREFOX, headless: true, extraPrefsFirefox: firefoxPrefs });
     return new Firefox(browser);
@@ -97,3 +98,10 @@ export class Firefox {
     return this.browser.close();
   }
 }
+
+/** How each kind is started. The unhurried one never takes processor time from the others. */
+export const browsers = {
+  chromium: () => Chromium.start(),
+  firefox: () => Firefox.start(),
+  'unhurried chromium': () => Chromium.start(UNHURRIED_CHROMIUM),
+};

@@ -3,7 +3,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 
 import { Baton, repository } from './baton.mjs';
-import { Chromium, Firefox } from './browsers.mjs';
+import { browsers } from './browsers.mjs';
 import { Door } from './door.mjs';
 import { Line } from './line.mjs';
 import { Person } from './person.mjs';
@@ -103,8 +103,7 @@ export class Lab {
   }
 
   #browser(kind) {
-    const start = () => (kind === 'firefox' ? Firefox : Chromium).start();
-    if (!this.#browsers.has(kind)) this.#browsers.set(kind, start());
+    if (!this.#browsers.has(kind)) this.#browsers.set(kind, browsers[kind]());
     return this.#browsers.get(kind);
   }
 }
