@@ -10,7 +10,7 @@ mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use baton_protocol::{
     HostCommand, LegId, MediaKind, Negotiate, ParticipantId, PathFromHost, PathToHost, RoomId,
@@ -33,6 +33,9 @@ use crate::transport::Certificate;
 
 /// Events that wait for the caller at most; a caller that does not drain loses the oldest.
 const MAX_EVENTS: usize = 4096;
+
+/// Timers of connected legs wait so long at most for those of others, to be woken together.
+pub(crate) const COMPANY: Duration = Duration::from_millis(20);
 
 /// What has a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -528,11 +531,21 @@ impl Engine {
 
     fn full_deadline(&mut self, key: Key) -> Tick {
         let own = leg_deadline(self.legs.get(key));
-        let transport = self.legs.get_mut(key).and_then(|leg| match &mut leg.link {
+        let Some(leg) = self.legs.get_mut(key) else {
+            return own;
+        };
+        let due = match &mut leg.link {
             Link::Full(transport) => transport.poll_timeout(),
             Link::Keyed => None,
-        });
-        own.min(transport.map_or(Tick::NEVER, |due| self.epoch.tick_from(due)))
+        };
+        let Some(due) = due.map(|due| self.epoch.tick_from(due)) else {
+            return own;
+        };
+        own.min(if leg.is_connected {
+            due.round_up(COMPANY)
+        } else {
+            due
+        })
     }
 
     fn schedule_leg(&mut self, key: Key, due: Tick) {

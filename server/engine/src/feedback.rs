@@ -5,6 +5,7 @@ use std::time::Duration;
 use baton_protocol::MediaKind;
 
 use crate::arrivals;
+use crate::engine::COMPANY;
 use crate::inbound::Bound;
 use crate::leg::Leg;
 use crate::publication::Publication;
@@ -178,7 +179,7 @@ impl Leg {
             return false;
         }
         if now >= self.report_due {
-            self.report_due = now + REPORT_INTERVAL;
+            self.report_due = (now + REPORT_INTERVAL).round_up(COMPANY);
             self.write_reports(publications, now);
         }
         if now >= self.feedback_due {

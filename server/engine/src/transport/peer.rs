@@ -36,6 +36,10 @@ const MAX_EVENTS: usize = 256;
 const MAX_OUTGOING: usize = 512;
 /// From the first path to the keys. RFC 6347 section 4.2.4.1 doubles its timer from 1 s: this is four attempts.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
+/// After DTLS or SCTP said something, timers of theirs may run: an SCTP retransmission waits a second or more (RFC 9260 section 16).
+const BUSY: Duration = Duration::from_secs(3);
+/// rtc asks to be woken five times a second even where nothing can happen; this is often enough then.
+const IDLE_WAKE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -62,6 +66,9 @@ pub struct Transport {
     early: Vec<(SocketAddr, SocketAddr, BytesMut)>,
     state: State,
     now: Instant,
+    /// Until then rtc is woken whenever it wants; after that it has nothing to repeat or to acknowledge.
+    busy_until: Instant,
+    woken: Instant,
     is_dirty: bool,
     events: VecDeque<TransportEvent>,
     outgoing: VecDeque<Outgoing>,
@@ -121,6 +128,8 @@ impl Transport {
             early: Vec::new(),
             state: State::Handshaking { deadline: None },
             now,
+            busy_until: now + BUSY,
+            woken: now,
             is_dirty: true,
             events: VecDeque::new(),
             outgoing: VecDeque::new(),
@@ -148,7 +157,7 @@ impl Transport {
         if remote.ufrag != self.remote.ufrag || remote.pwd != self.remote.pwd {
             self.local = synthetic::negotiate(&mut self.peer, remote, now)?;
             self.addresses.forget_path();
-            self.is_dirty = true;
+            self.note_business();
         }
         self.remote = remote.clone();
         for candidate in &remote.candidates {
@@ -169,7 +178,7 @@ impl Transport {
         if self.peer.add_remote_candidate(candidate).is_err() {
             self.counters.refused += 1;
         }
-        self.is_dirty = true;
+        self.note_business();
     }
 
     /// Takes a STUN or DTLS datagram (RFC 7983: first byte 0 to 3 or 20 to 63); others are ignored.
@@ -204,6 +213,11 @@ impl Transport {
         }
     }
 
+    fn note_business(&mut self) {
+        self.busy_until = self.now + BUSY;
+        self.is_dirty = true;
+    }
+
     fn keep_early(&mut self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
         if self.early.len() < MAX_EARLY {
             self.early.push((local, remote, BytesMut::from(bytes)));
@@ -211,6 +225,7 @@ impl Transport {
     }
 
     fn handle_dtls(&mut self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
+        self.note_business();
         let State::Handshaking { .. } = self.state else {
             self.feed(local, remote, BytesMut::from(bytes));
             return;
@@ -270,6 +285,7 @@ impl Transport {
             self.end(TransportEvent::Failed(Failure::HandshakeTimeout));
             return;
         }
+        self.woken = self.now;
         if self.peer.poll_timeout().is_some_and(|due| due <= now) {
             if self.peer.handle_timeout(now).is_err() {
                 self.counters.refused += 1;
@@ -282,6 +298,7 @@ impl Transport {
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         let deadline = match self.state {
             State::Handshaking { deadline } => deadline,
+            State::Connected if self.now >= self.busy_until => return Some(self.woken + IDLE_WAKE),
             State::Connected => None,
             State::Ended => return None,
         };
@@ -328,7 +345,7 @@ impl Transport {
                 SendError::NotOpen
             }
         })?;
-        self.is_dirty = true;
+        self.note_business();
         Ok(())
     }
 
