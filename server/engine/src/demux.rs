@@ -17,11 +17,19 @@ const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 /// Binding request (RFC 8489 section 5).
 const BINDING_REQUEST: [u8; 2] = [0x00, 0x01];
 
-/// Addresses and user fragments of all legs.
+/// Addresses and user fragments of all legs. Nothing here takes longer because there are more legs.
 #[derive(Debug, Default)]
 pub(crate) struct Demux {
     by_address: HashMap<SocketAddr, Key>,
     by_ufrag: HashMap<String, Key>,
+    by_leg: HashMap<Key, Names>,
+}
+
+/// What leads to one leg.
+#[derive(Debug, Default)]
+struct Names {
+    addresses: Vec<SocketAddr>,
+    ufrags: Vec<String>,
 }
 
 impl Demux {
@@ -37,17 +45,26 @@ impl Demux {
 
     /// `remote` speaks for `leg` from now on. False when the leg has too many addresses already.
     pub(crate) fn learn(&mut self, remote: SocketAddr, leg: Key) -> bool {
-        let known = self.by_address.values().filter(|key| **key == leg).count();
-        if known >= MAX_ADDRESSES {
+        if self.by_address(remote) == Some(leg) {
+            return true;
+        }
+        let names = self.by_leg.entry(leg).or_default();
+        if names.addresses.len() >= MAX_ADDRESSES {
             return false;
         }
-        self.by_address.insert(remote, leg);
+        names.addresses.push(remote);
+        let before = self.by_address.insert(remote, leg);
+        if let Some(names) = before.and_then(|leg| self.by_leg.get_mut(&leg)) {
+            names.addresses.retain(|address| *address != remote);
+        }
         true
     }
 
     /// Requests for `ufrag` belong to `leg` from now on.
     pub(crate) fn add_ufrag(&mut self, ufrag: &str, leg: Key) {
         self.by_ufrag.insert(ufrag.to_owned(), leg);
+        let names = self.by_leg.entry(leg).or_default();
+        names.ufrags.push(ufrag.to_owned());
     }
 
     /// Addresses that are known.
@@ -58,13 +75,22 @@ impl Demux {
 
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.by_address.is_empty() && self.by_ufrag.is_empty()
+        self.by_address.is_empty() && self.by_ufrag.is_empty() && self.by_leg.is_empty()
     }
 
     /// Forgets everything that leads to `leg`.
     pub(crate) fn forget(&mut self, leg: Key) {
-        self.by_address.retain(|_, key| *key != leg);
-        self.by_ufrag.retain(|_, key| *key != leg);
+        let Some(names) = self.by_leg.remove(&leg) else {
+            return;
+        };
+        for address in names.addresses {
+            self.by_address.remove(&address);
+        }
+        for ufrag in names.ufrags {
+            if self.by_ufrag.get(&ufrag) == Some(&leg) {
+                self.by_ufrag.remove(&ufrag);
+            }
+        }
     }
 }
 
@@ -116,5 +142,25 @@ mod tests {
             let _ = stun_ufrag(&bytes[..len]);
         }
         assert_eq!(stun_ufrag(&[0xff; 40]), None);
+    }
+
+    #[test]
+    fn an_address_that_moves_on_counts_for_its_new_leg_only() {
+        let mut legs = crate::slab::Slab::default();
+        let (ana, ben) = (legs.insert(()), legs.insert(()));
+        let address = |port: u16| SocketAddr::from(([192, 0, 2, 1], port));
+        let mut demux = Demux::default();
+        let most = u16::try_from(MAX_ADDRESSES).expect("few");
+        assert!((0..most).all(|port| demux.learn(address(port), ana)));
+        assert!(demux.learn(address(0), ana), "known already");
+        assert!(!demux.learn(address(most), ana), "one too many");
+        assert!(demux.learn(address(0), ben));
+        assert!(demux.learn(address(most), ana), "there is room again");
+        demux.add_ufrag("abcd", ana);
+        demux.forget(ana);
+        assert_eq!(demux.by_address(address(0)), Some(ben));
+        assert_eq!(demux.by_address(address(1)), None);
+        demux.forget(ben);
+        assert!(demux.is_empty());
     }
 }

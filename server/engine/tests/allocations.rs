@@ -1,10 +1,14 @@
-//! Forwarding allocates nothing: neither per packet nor per frame, and timers, reports and feedback hardly anything.
+//! Forwarding allocates nothing: neither per packet nor per frame, nor for what strangers send; timers, reports and feedback hardly
+//! anything.
 //! A binary of its own, because the counting allocator is global.
 
 #[path = "stage/webinar.rs"]
 mod webinar;
 
+use std::net::SocketAddr;
+
 use allocation_counter::measure;
+use baton_engine::Routed;
 use webinar::{PACKETS, Webinar};
 
 const VIEWERS: u16 = 50;
@@ -45,4 +49,36 @@ fn a_forwarded_frame_allocates_nothing() {
         timers <= 3 * TIMERS_PER_SECOND,
         "{timers} allocations by timers in three seconds"
     );
+}
+
+#[test]
+fn datagrams_of_strangers_allocate_nothing() {
+    let mut webinar = Webinar::new(2);
+    let mut datagrams = strangers();
+    let mut elsewhere = 0;
+    let info = measure(|| {
+        for port in 1..=1000 {
+            let remote = SocketAddr::from(([198, 51, 100, 7], port));
+            for bytes in &mut datagrams {
+                elsewhere += usize::from(webinar.hear(remote, bytes) == Routed::Elsewhere);
+            }
+        }
+    });
+    assert_eq!(info.count_total, 0);
+    assert_eq!(elsewhere, 1000 * datagrams.len(), "no leg has them");
+}
+
+/// One of each class of RFC 7983, a request for a leg that is not there, and what is too short to be anything.
+fn strangers() -> Vec<Vec<u8>> {
+    let mut datagrams: Vec<Vec<u8>> = [0, 1, 16, 22, 64, 79, 128, 200, 255]
+        .into_iter()
+        .flat_map(|first| [vec![first], [&[first], &[7; 1200][..]].concat()])
+        .collect();
+    // RFC 8489 sections 5 and 14.3: a binding request for the user "nobody:me".
+    let mut request = vec![0, 1, 0, 16, 0x21, 0x12, 0xa4, 0x42];
+    request.extend([9; 12]);
+    request.extend([0, 6, 0, 9]);
+    request.extend(b"nobody:me\0\0\0");
+    datagrams.push(request);
+    datagrams
 }

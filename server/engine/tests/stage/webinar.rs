@@ -9,7 +9,7 @@ use baton_engine::rtp::{
 use baton_engine::sdp::CandidatePolicy;
 use baton_engine::srtp::{MasterKey, Outbound, Profile, Unsealed};
 use baton_engine::transport::{Certificate, SrtpKeys, SrtpMaster, SrtpProfile};
-use baton_engine::{Config, Datagram, Engine, KeyedLeg};
+use baton_engine::{Config, Datagram, Engine, KeyedLeg, Routed};
 use baton_protocol::{
     Epoch, Grants, LegId, Negotiate, ParticipantId, PathToHost, RoomId, SlotView, Source, TrackId,
     TrackInfo, Tracks, ViewMode,
@@ -132,14 +132,21 @@ impl Webinar {
 
     /// The host takes the picture.
     pub(crate) fn receive(&mut self) {
-        for bytes in &mut self.frame {
-            let datagram = Datagram {
-                remote: address(0),
-                local: host(),
-                bytes,
-            };
-            self.engine.handle_datagram(datagram, self.now);
+        let mut frame = std::mem::take(&mut self.frame);
+        for bytes in &mut frame {
+            self.hear(address(0), bytes);
         }
+        self.frame = frame;
+    }
+
+    /// The host takes a datagram of anybody.
+    pub(crate) fn hear(&mut self, remote: SocketAddr, bytes: &mut [u8]) -> Routed {
+        let datagram = Datagram {
+            remote,
+            local: host(),
+            bytes,
+        };
+        self.engine.handle_datagram(datagram, self.now)
     }
 
     /// The host sends all it has.
