@@ -441,6 +441,13 @@ impl Engine {
                         .cloned();
                 }
                 leg.is_view_stale = true;
+                // What was said as the channel opened may have shared a datagram with the end of the SCTP handshake,
+                // and rtc's side loses it then; who speaks up hears for certain.
+                if !std::mem::replace(&mut leg.has_viewed, true)
+                    && let Some(room) = self.rooms.get(leg.room)
+                {
+                    leg.send_path(&room.speakers(), self.epoch.instant(now));
+                }
             }
             PathToHost::Unknown => return,
         }

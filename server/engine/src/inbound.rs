@@ -28,6 +28,8 @@ pub(crate) enum Bound {
     Retransmission { publication: Key, layer: usize },
     /// Nowhere yet.
     Unbound,
+    /// Nowhere any more: a newer stream has its layer, and late packets of this one would mix two numberings.
+    Retired,
 }
 
 /// One SSRC of a leg.
@@ -93,7 +95,7 @@ impl Leg {
             Bound::Retransmission { publication, layer } => {
                 packet.admit_retransmission(crypto, state, publications, publication, layer)
             }
-            Bound::Unbound => packet.discard(crypto, state),
+            Bound::Unbound | Bound::Retired => packet.discard(crypto, state),
         };
         let outcome = match outcome {
             Ok(outcome) => outcome,
@@ -147,6 +149,22 @@ impl Leg {
         self.streams.push(stream);
     }
 
+    /// Where a layer has a new stream, those it had before are over, with their retransmissions.
+    pub(crate) fn retire_others(&mut self, current: &[Ssrc], publication: Key, layer: usize) {
+        let media = Bound::Media { publication, layer };
+        let retransmission = Bound::Retransmission { publication, layer };
+        let is_other = |stream: &Stream| !current.contains(&stream.ssrc);
+        let mut streams = self.streams.iter();
+        if !streams.any(|stream| stream.bound == media && is_other(stream)) {
+            return;
+        }
+        for stream in self.streams.iter_mut().filter(|stream| is_other(stream)) {
+            if stream.bound == media || stream.bound == retransmission {
+                stream.bound = Bound::Retired;
+            }
+        }
+    }
+
     fn keep_stream(
         &mut self,
         known: Option<usize>,
@@ -173,6 +191,9 @@ impl Leg {
                 true
             }
         };
+        if let (true, Bound::Media { publication, layer }) = (newly, bound) {
+            self.retire_others(&[ssrc], publication, layer);
+        }
         if let (true, Bound::Media { publication, layer }) = (newly, bound)
             && let Some(layer) = publications
                 .get_mut(publication)

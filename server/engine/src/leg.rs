@@ -103,6 +103,8 @@ pub(crate) struct Leg {
     /// Path messages of a keyed leg, which has no data channel.
     pub(crate) keyed_path: VecDeque<PathFromHost>,
     pub(crate) channels_open: u8,
+    /// The participant has said what its slots shall show.
+    pub(crate) has_viewed: bool,
     /// Deadline that is in the engine's heap.
     pub(crate) scheduled: Tick,
     pub(crate) is_queued: bool,
@@ -160,6 +162,7 @@ impl Leg {
             is_view_stale: false,
             keyed_path: VecDeque::new(),
             channels_open: 0,
+            has_viewed: false,
             scheduled: Tick::NEVER,
             is_queued: false,
             transport_seq: 1,

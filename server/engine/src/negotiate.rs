@@ -420,6 +420,10 @@ fn bind_announced(leg: &mut Leg, room: &mut Room, key: Key, media: &MediaLine, n
             }),
         }
     }
+    if let Some(primary) = primary {
+        let rtx = pair.map_or(primary, |pair| pair.rtx);
+        leg.retire_others(&[Ssrc(primary), Ssrc(rtx)], key, 0);
+    }
     if let (Some(primary), Some(layer)) = (primary, publication.layers.first_mut())
         && layer.ssrc != Some(Ssrc(primary))
     {

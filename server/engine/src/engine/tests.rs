@@ -223,6 +223,55 @@ fn who_leaves_is_gone_at_once_and_the_room_forgets() {
 }
 
 #[test]
+fn late_packets_of_a_stream_that_was_replaced_reach_nobody() {
+    let mut meeting = Meeting::new(11);
+    let ana = meeting.join("ana", &[Source::Camera], 0);
+    let ben = meeting.join("ben", &[], 1);
+    meeting.say(ben, view(meeting.person(ben), 0, 100, 1280, 720));
+    meeting.publish_frame(ana, 2, true, 3);
+    meeting.advance(FRAME);
+    meeting.change_streams(ana, 500);
+    meeting.publish_frame(ana, 2, true, 3);
+    meeting.advance(FRAME);
+    assert_eq!(meeting.take_packets(ben).len(), 6, "both streams, in turn");
+    meeting.change_streams(ana, 0);
+    for _ in 0..3 {
+        meeting.publish_frame(ana, 2, true, 3);
+        meeting.advance(FRAME);
+    }
+    assert!(meeting.take_packets(ben).is_empty(), "the old one is over");
+    meeting.change_streams(ana, 500);
+    meeting.publish_frame(ana, 2, true, 3);
+    meeting.advance(FRAME);
+    assert_eq!(meeting.take_packets(ben).len(), 3, "the new one goes on");
+}
+
+#[test]
+fn who_says_for_the_first_time_what_to_show_is_told_again_who_speaks() {
+    let mut meeting = Meeting::new(12);
+    let ana = meeting.join("ana", &[Source::Microphone], 0);
+    for _ in 0..100 {
+        meeting.publish_audio(ana, 20);
+        meeting.advance(Duration::from_millis(20));
+    }
+    let ben = meeting.join("ben", &[], 1);
+    let speakers = |meeting: &Meeting| {
+        let told = meeting.told(ben).iter();
+        told.filter(
+            |message| matches!(message, PathFromHost::Speakers { speakers } if speakers.len() == 1),
+        )
+        .count()
+    };
+    meeting.advance(FRAME);
+    assert_eq!(speakers(&meeting), 0, "nothing has changed since");
+    for _ in 0..2 {
+        meeting.say(ben, view(meeting.person(ben), 0, 100, 1280, 720));
+        meeting.advance(FRAME);
+    }
+    assert_eq!(speakers(&meeting), 1);
+}
+
+#[test]
 fn all_four_codecs_are_forwarded_unchanged() {
     for codec in [Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1] {
         let mut meeting = Meeting::new(9);

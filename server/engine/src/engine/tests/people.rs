@@ -55,6 +55,8 @@ pub(super) struct Person {
     keyframes_asked: usize,
     nacked: usize,
     path: Vec<PathFromHost>,
+    /// Added to every SSRC: an encoder that starts anew takes others.
+    ssrc_offset: u32,
 }
 
 impl Person {
@@ -146,6 +148,7 @@ impl Meeting {
             keyframes_asked: 0,
             nacked: 0,
             path: Vec::new(),
+            ssrc_offset: 0,
         });
         let mut answered = false;
         while let Some(event) = self.engine.poll_event() {
@@ -174,6 +177,16 @@ impl Meeting {
         let mut negotiate = negotiate(who.0, sources, video_slots);
         change(&mut negotiate);
         self.command(HostCommand::Negotiate(negotiate));
+    }
+
+    /// From now on the streams of somebody have other SSRCs, and numbers from elsewhere; by `offset` 0 the old ones again.
+    pub(super) fn change_streams(&mut self, who: Who, offset: u32) {
+        self.people[who.0].ssrc_offset = offset;
+    }
+
+    /// What somebody was told over the control channel so far.
+    pub(super) fn told(&self, who: Who) -> &[PathFromHost] {
+        &self.people[who.0].path
     }
 
     pub(super) fn command(&mut self, command: HostCommand) {
@@ -453,7 +466,8 @@ impl Meeting {
         let seq = state.seq;
         state.seq = state.seq.wrapping_add(1);
         let person = &mut self.people[who.0];
-        let ssrc = Ssrc(1000 * (person.id.0 + 1) + u32::try_from(layer).expect("few"));
+        let layer_number = u32::try_from(layer).expect("few");
+        let ssrc = Ssrc(1000 * (person.id.0 + 1) + layer_number + person.ssrc_offset);
         let writer = HeaderWriter {
             payload_type: PayloadType::new(payload_type).expect("7 bits"),
             marker,
