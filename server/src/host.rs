@@ -237,7 +237,10 @@ fn room_of(command: &HostCommand) -> Option<&RoomId> {
         | HostCommand::SetMuted { room, .. }
         | HostCommand::Close { room, .. }
         | HostCommand::CloseRoom { room } => Some(room),
-        HostCommand::Accepted { .. } | HostCommand::Unknown => None,
+        HostCommand::Accepted { .. }
+        | HostCommand::Deny { .. }
+        | HostCommand::Remember { .. }
+        | HostCommand::Unknown => None,
     }
 }
 

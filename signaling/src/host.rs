@@ -172,6 +172,14 @@ impl Hosts {
         }
     }
 
+    /// The linked hosts of the operator.
+    pub(crate) fn central(&self) -> Vec<HostId> {
+        let central = self.hosts.iter().filter(|(_, host)| {
+            host.kind == HostKind::Central && matches!(host.presence, HostPresence::Linked(_))
+        });
+        central.map(|(id, _)| *id).collect()
+    }
+
     /// Number of linked hosts.
     pub(crate) fn linked(&self) -> usize {
         let presences = self.hosts.values().map(|host| host.presence);

@@ -18,6 +18,8 @@ pub(crate) struct Participant {
     pub(crate) subject: Option<String>,
     /// `jti` of it.
     pub(crate) token_id: Option<String>,
+    /// `iat` of it, in seconds since 1970; without a token, when they came.
+    pub(crate) issued_at: u64,
     /// How many resume tokens they were given.
     pub(crate) generation: u32,
     /// The life of the service that gave them the token with which they came, or 0.

@@ -152,6 +152,7 @@ impl Service {
             kind: HostKind::Central,
             host: None,
             rooms: Vec::new(),
+            denials: Vec::new(),
         };
         let first = [
             opened,

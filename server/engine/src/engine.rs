@@ -235,7 +235,11 @@ impl Engine {
                     self.close_leg(key, now);
                 }
             }
-            HostCommand::Accepted { .. } | HostCommand::Unknown => {}
+            // What signaling wants to be told again is kept by the link.
+            HostCommand::Accepted { .. }
+            | HostCommand::Deny { .. }
+            | HostCommand::Remember { .. }
+            | HostCommand::Unknown => {}
         }
     }
 

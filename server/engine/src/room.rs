@@ -365,6 +365,7 @@ impl Room {
             tracks: tracks
                 .map(|publication| publication.track.clone())
                 .collect(),
+            memento: None,
         }
     }
 }

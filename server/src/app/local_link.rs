@@ -29,6 +29,7 @@ pub(crate) fn link(service: Service, name: String) -> HostLink {
                 kind: HostKind::Central,
                 host: None,
                 rooms: roster.rooms(),
+                denials: roster.denials(),
             };
             // A failure shows as the end of the commands.
             let _ = local.messages.send(HostMessage::Hello(hello)).await;

@@ -239,6 +239,7 @@ impl Session {
             kind: self.kind,
             host: self.host,
             rooms: self.roster.rooms(),
+            denials: self.roster.denials(),
         }
     }
 }

@@ -1,16 +1,21 @@
 //! Which legs live, learned from the messages that pass by. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use baton_protocol::limits::MAX_DENIALS;
 use baton_protocol::{
-    Answer, Epoch, HostCommand, HostMessage, LegId, LegState, ParticipantId, RoomId, RosterLeg,
-    RosterRoom, TrackId, TrackInfo,
+    Answer, Denial, Epoch, HostCommand, HostMessage, LegId, LegState, ParticipantId, RoomId,
+    RosterLeg, RosterRoom, TrackId, TrackInfo,
 };
 
-/// Rooms with living legs, as [`baton_protocol::HostHello`] needs them.
+/// Rooms with living legs, as [`baton_protocol::HostHello`] needs them, and what signaling asked to be told again.
 #[derive(Clone, Debug, Default)]
 pub struct Roster {
     rooms: BTreeMap<RoomId, Room>,
+    /// By room, of legs that live or wait for their answer.
+    mementos: BTreeMap<RoomId, BTreeMap<(ParticipantId, LegId), String>>,
+    /// The one that expires first comes first.
+    denials: BTreeSet<(u64, Denial)>,
 }
 
 #[derive(Clone, Debug)]
@@ -32,9 +37,15 @@ impl Roster {
             } => {
                 self.remove(room, |key| *key == (*participant, *leg));
             }
+            HostMessage::Refused(refusal) => {
+                let key = (refusal.participant, refusal.leg);
+                let room = self.rooms.get(&refusal.room);
+                if room.is_none_or(|room| !room.legs.contains_key(&key)) {
+                    self.remove(&refusal.room, |refused| *refused == key);
+                }
+            }
             HostMessage::Hello(_)
             | HostMessage::IceRestarted { .. }
-            | HostMessage::Refused(_)
             | HostMessage::Leg { .. }
             | HostMessage::Unknown => {}
         }
@@ -52,6 +63,17 @@ impl Roster {
             }),
             HostCommand::CloseRoom { room } => {
                 self.rooms.remove(room);
+                self.mementos.remove(room);
+            }
+            HostCommand::Deny { denials } => self.note_denials(denials),
+            HostCommand::Remember {
+                room,
+                participant,
+                leg,
+                memento,
+            } => {
+                let mementos = self.mementos.entry(room.clone()).or_default();
+                mementos.insert((*participant, *leg), memento.clone());
             }
             HostCommand::SetMuted { room, track, muted } => self.set_muted(room, *track, *muted),
             HostCommand::Accepted { .. }
@@ -64,12 +86,45 @@ impl Roster {
 
     /// Everything that lives, in the order of names and numbers.
     pub fn rooms(&self) -> Vec<RosterRoom> {
-        let room = |(name, room): (&RoomId, &Room)| RosterRoom {
-            room: name.clone(),
-            epoch: room.epoch,
-            legs: room.legs.iter().map(leg).collect(),
+        let room = |(name, room): (&RoomId, &Room)| {
+            let mementos = self.mementos.get(name);
+            let leg = |(key, tracks): (&(ParticipantId, LegId), &Vec<TrackInfo>)| RosterLeg {
+                participant: key.0,
+                leg: key.1,
+                tracks: tracks.clone(),
+                memento: mementos.and_then(|mementos| mementos.get(key).cloned()),
+            };
+            RosterRoom {
+                room: name.clone(),
+                epoch: room.epoch,
+                legs: room.legs.iter().map(leg).collect(),
+            }
         };
         self.rooms.iter().map(room).collect()
+    }
+
+    /// Removals that signaling entrusted to this host.
+    pub fn denials(&self) -> Vec<Denial> {
+        self.denials
+            .iter()
+            .map(|(_, denial)| denial.clone())
+            .collect()
+    }
+
+    /// The time of a new removal says which old ones have expired.
+    fn note_denials(&mut self, denials: &[Denial]) {
+        for denial in denials {
+            self.denials.insert((denial.until, denial.clone()));
+            let is_over = |until: u64| until <= denial.removed_at;
+            while self.denials.len() > MAX_DENIALS
+                || self
+                    .denials
+                    .first()
+                    .is_some_and(|(until, _)| is_over(*until))
+            {
+                self.denials.pop_first();
+            }
+        }
     }
 
     fn answered(&mut self, answer: &Answer) {
@@ -83,6 +138,12 @@ impl Roster {
     }
 
     fn remove(&mut self, name: &RoomId, is_gone: impl Fn(&(ParticipantId, LegId)) -> bool) {
+        if let Some(mementos) = self.mementos.get_mut(name) {
+            mementos.retain(|key, _| !is_gone(key));
+            if mementos.is_empty() {
+                self.mementos.remove(name);
+            }
+        }
         let Some(room) = self.rooms.get_mut(name) else {
             return;
         };
@@ -101,14 +162,6 @@ impl Roster {
         for track in tracks.flatten().filter(|track| track.id == id) {
             track.muted = muted;
         }
-    }
-}
-
-fn leg(((participant, leg), tracks): (&(ParticipantId, LegId), &Vec<TrackInfo>)) -> RosterLeg {
-    RosterLeg {
-        participant: *participant,
-        leg: *leg,
-        tracks: tracks.clone(),
     }
 }
 
@@ -206,5 +259,60 @@ mod tests {
             .map(|leg| leg.tracks[0].muted)
             .collect();
         assert_eq!(muted, [false, true]);
+    }
+    #[test]
+    fn what_signaling_entrusted_comes_back_with_its_leg_and_ends_with_it() {
+        let mut roster = Roster::default();
+        let remember = |participant| HostCommand::Remember {
+            room: room(),
+            participant: ParticipantId(participant),
+            leg: LegId(1),
+            memento: format!("memento of {participant}"),
+        };
+        for participant in [1, 2] {
+            roster.note_command(&remember(participant));
+            roster.note_message(&answer(participant, 1, 1));
+        }
+        roster.note_message(&answer(3, 1, 1));
+        let mementos = |roster: &Roster| -> Vec<Option<String>> {
+            let legs = roster.rooms().into_iter().flat_map(|room| room.legs);
+            legs.map(|leg| leg.memento).collect()
+        };
+        let kept = |n: u32| Some(format!("memento of {n}"));
+        assert_eq!(mementos(&roster), [kept(1), kept(2), None]);
+        roster.note_command(&HostCommand::Close {
+            room: room(),
+            participant: ParticipantId(1),
+            leg: None,
+        });
+        assert_eq!(mementos(&roster), [kept(2), None]);
+        roster.note_command(&HostCommand::CloseRoom { room: room() });
+        assert!(roster.mementos.is_empty());
+    }
+
+    #[test]
+    fn removals_outlive_their_rooms_until_they_expire() {
+        let mut roster = Roster::default();
+        let deny = |mark: &str, removed_at| {
+            let denial = Denial {
+                mark: mark.to_owned(),
+                removed_at,
+                until: removed_at + 100,
+            };
+            HostCommand::Deny {
+                denials: vec![denial],
+            }
+        };
+        roster.note_command(&deny("ana", 10));
+        roster.note_command(&HostCommand::CloseRoom { room: room() });
+        roster.note_command(&deny("ben", 50));
+        roster.note_command(&deny("ben", 50));
+        let marks = |roster: &Roster| -> Vec<String> {
+            let denials = roster.denials().into_iter();
+            denials.map(|denial| denial.mark).collect()
+        };
+        assert_eq!(marks(&roster), ["ana", "ben"]);
+        roster.note_command(&deny("cleo", 110));
+        assert_eq!(marks(&roster), ["ben", "cleo"], "ana's is over");
     }
 }

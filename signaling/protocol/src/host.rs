@@ -67,6 +67,22 @@ pub enum HostCommand {
         /// Which.
         room: RoomId,
     },
+    /// Who was removed: nothing to be done, but to be said again in the next [`HostHello`].
+    Deny {
+        /// Removals, beside those that are known.
+        denials: Vec<Denial>,
+    },
+    /// By what signaling knows the owner of a leg again: to be said again in the next [`HostHello`], with the leg.
+    Remember {
+        /// Room of the leg.
+        room: RoomId,
+        /// Whose leg.
+        participant: ParticipantId,
+        /// Which leg.
+        leg: LegId,
+        /// Signed by signaling, and only of use there.
+        memento: String,
+    },
     /// A type this version does not know: ignored.
     #[serde(other)]
     Unknown,
@@ -192,6 +208,20 @@ pub struct HostHello {
     /// Rooms with living legs.
     #[serde(default)]
     pub rooms: Vec<RosterRoom>,
+    /// What [`HostCommand::Deny`] said, at most [`crate::limits::MAX_DENIALS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denials: Vec<Denial>,
+}
+
+/// A removal from a room, kept by hosts so that it outlives signaling. Times in seconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Denial {
+    /// Whom and where: a seal that only signaling can make, so that a host neither learns it nor invents another.
+    pub mark: String,
+    /// Tokens issued until then are not believed any more.
+    pub removed_at: u64,
+    /// When the last of them has expired.
+    pub until: u64,
 }
 
 /// One room as a host serves it.
@@ -214,6 +244,9 @@ pub struct RosterLeg {
     pub leg: LegId,
     /// What it publishes.
     pub tracks: Vec<TrackInfo>,
+    /// What [`HostCommand::Remember`] said about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memento: Option<String>,
 }
 
 /// A host's answer.

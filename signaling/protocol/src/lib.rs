@@ -21,8 +21,8 @@ mod track;
 pub use epoch::{Epoch, HostKind, HostTerm};
 pub use grant::Grants;
 pub use host::{
-    Answer, HostCommand, HostHello, HostMessage, IceParameters, LegState, Negotiate, Refusal,
-    RosterLeg, RosterRoom, Tracks, ViewMode,
+    Answer, Denial, HostCommand, HostHello, HostMessage, IceParameters, LegState, Negotiate,
+    Refusal, RosterLeg, RosterRoom, Tracks, ViewMode,
 };
 pub use id::{HostId, InvalidRoomId, LegId, ParticipantId, RoomId, TrackId};
 pub use path::{

@@ -1,8 +1,8 @@
 //! What hosts say, and which host a room has.
 
 use baton_protocol::{
-    ErrorCode, HostCommand, HostHello, HostId, HostMessage, LeaveReason, OLDEST_PROTOCOL_VERSION,
-    RoomId, ServiceMessage,
+    ErrorCode, HostCommand, HostHello, HostId, HostKind, HostMessage, LeaveReason,
+    OLDEST_PROTOCOL_VERSION, RoomId, ServiceMessage,
 };
 
 use super::{Output, Refused, Registry};
@@ -61,6 +61,11 @@ impl Registry {
         }
         let command = HostCommand::Accepted { host };
         self.outputs.push_back(Output::Host { link, command });
+        // Only the operator's hosts keep removals: a promoted participant could forget them.
+        if kind == HostKind::Central {
+            self.renew_denials(hello.denials, now);
+            self.entrust_denials(host, now);
+        }
         self.reconcile(host, hello.rooms, now);
     }
 

@@ -20,6 +20,7 @@ pub(super) struct Newcomer {
     pub(super) grants: Grants,
     pub(super) subject: Option<String>,
     pub(super) token_id: Option<String>,
+    pub(super) issued_at: u64,
 }
 
 impl Registry {
@@ -85,6 +86,7 @@ impl Registry {
                 grants: Access::open_grants(),
                 subject: None,
                 token_id: None,
+                issued_at: now.unix_s(),
             });
         };
         let token = self.join_token(room, token, now)?;
@@ -96,6 +98,7 @@ impl Registry {
             grants: token.grants,
             subject: Some(token.subject),
             token_id: token.token_id,
+            issued_at: token.issued_at,
         })
     }
 
@@ -155,6 +158,7 @@ impl Registry {
             grants: newcomer.grants,
             subject: newcomer.subject,
             token_id: newcomer.token_id,
+            issued_at: newcomer.issued_at,
             generation: 0,
             life: self.life,
             presence,
@@ -238,6 +242,7 @@ impl Registry {
             participant.grants = token.grants;
             participant.subject = token.subject;
             participant.token_id = token.token_id;
+            participant.issued_at = token.issued_at;
             participant.generation = token.generation;
             participant.life = token.life;
             let grants = &participant.grants;
@@ -292,6 +297,7 @@ impl Registry {
             grants: token.grants,
             subject: token.subject,
             token_id: token.token_id,
+            issued_at: token.issued_at,
             generation: token.generation,
             life: token.life,
             presence: Presence::Socket(connection),
@@ -362,15 +368,16 @@ impl Registry {
         self.send(connection, ServiceMessage::Joined(joined));
     }
 
-    fn is_denied(
+    pub(super) fn is_denied(
         &self,
         room: &RoomId,
         marks: impl IntoIterator<Item = Option<Mark>>,
         issued_at: u64,
         now: Now,
     ) -> bool {
+        let (secret, now) = (&self.config.secret, now.unix_s());
         let mut marks = marks.into_iter().flatten();
-        marks.any(|mark| self.denied.contains(room, mark, issued_at, now.unix_s()))
+        marks.any(|mark| self.denied.contains(room, &mark, secret, issued_at, now))
     }
 }
 

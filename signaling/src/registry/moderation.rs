@@ -1,12 +1,13 @@
 //! What participants do to their own tracks and names, to each other, and say to each other.
 
 use baton_protocol::{
-    ErrorCode, HostCommand, LeaveReason, ParticipantId, RoomId, ServiceMessage, TrackId,
+    Denial, ErrorCode, HostCommand, HostId, LeaveReason, ParticipantId, RoomId, ServiceMessage,
+    TrackId,
 };
 
 use super::negotiation::internal;
 use super::{ConnectionId, Output, Refused, Registry, Seat};
-use crate::denied::Mark;
+use crate::denied::{DenySet, Mark};
 use crate::now::Now;
 use crate::participant::Participant;
 use crate::room::Room;
@@ -84,16 +85,43 @@ impl Registry {
         let Some(one) = one else {
             return;
         };
-        let marks = [
-            Some(Mark::Participant(participant)),
-            one.subject.clone().map(Mark::Subject),
-            one.token_id.clone().map(Mark::TokenId),
-        ];
-        let until = now.unix_s() + MAX_TOKEN_LIFE.as_secs();
-        for mark in marks.into_iter().flatten() {
-            self.denied.insert(room, mark, now.unix_s(), until);
+        let marks = marks_of(one).into_iter().flatten();
+        let (secret, now_s) = (&self.config.secret, now.unix_s());
+        let until = now_s + MAX_TOKEN_LIFE.as_secs();
+        let denials = DenySet::denials(room, marks, secret, now_s, until);
+        self.denied.merge(denials.clone(), now_s);
+        for host in self.hosts.central() {
+            let denials = denials.clone();
+            self.command(host, HostCommand::Deny { denials });
         }
         self.remove(room, participant, LeaveReason::Kicked, now);
+    }
+
+    /// Takes removals that a host has kept from an earlier life of the service: who has slipped in since goes.
+    pub(super) fn renew_denials(&mut self, denials: Vec<Denial>, now: Now) {
+        if !self.denied.merge(denials, now.unix_s()) {
+            return;
+        }
+        let mut removed = Vec::new();
+        for room in self.rooms.values() {
+            for one in room.participants.values() {
+                if self.is_denied(&room.id, marks_of(one), one.issued_at, now) {
+                    removed.push((room.id.clone(), one.id));
+                }
+            }
+        }
+        for (room, participant) in removed {
+            self.remove(&room, participant, LeaveReason::Kicked, now);
+        }
+    }
+
+    /// Tells a host all removals, so that it can say them again.
+    pub(super) fn entrust_denials(&mut self, host: HostId, now: Now) {
+        let standing = self.denied.standing(now.unix_s());
+        for denials in standing.chunks(DENIALS_PER_MESSAGE) {
+            let denials = denials.to_vec();
+            self.command(host, HostCommand::Deny { denials });
+        }
     }
 
     pub(super) fn rename(&mut self, seat: &Seat, name: &str) -> Result<(), Refused> {
@@ -193,6 +221,18 @@ impl Registry {
         Ok((room, me))
     }
 }
+
+/// By what somebody is known again.
+fn marks_of(one: &Participant) -> [Option<Mark>; 3] {
+    [
+        Some(Mark::Participant(one.id)),
+        one.subject.clone().map(Mark::Subject),
+        one.token_id.clone().map(Mark::TokenId),
+    ]
+}
+
+/// About 100 bytes each, in a message of 576 KiB at most.
+const DENIALS_PER_MESSAGE: usize = 1000;
 
 /// Who muted, where it was the administrator by REST and nobody in the room. No participant has this number.
 const ADMINISTRATOR: ParticipantId = ParticipantId(0);

@@ -114,9 +114,15 @@ impl Registry {
         now: Now,
     ) {
         let is_settling = self.is_settling(now);
-        let is_removed = self
-            .denied
-            .contains(room, Mark::Participant(owner), 0, now.unix_s());
+        let is_removed = self.is_denied(room, [Some(Mark::Participant(owner))], 0, now);
+        let entry = self.rooms.get(room);
+        let is_stranger = entry.is_some_and(|entry| !entry.participants.contains_key(&owner));
+        if is_stranger && is_settling && !is_removed {
+            let memento = legs.iter().find_map(|leg| leg.memento.as_deref());
+            if let Some(memento) = memento {
+                self.recall_session(room, owner, memento, now);
+            }
+        }
         let Some(entry) = self.rooms.get_mut(room) else {
             return;
         };
@@ -197,6 +203,7 @@ fn unclaimed(id: ParticipantId, presence: Presence) -> Participant {
         grants: baton_protocol::Grants::default(),
         subject: None,
         token_id: None,
+        issued_at: 0,
         generation: 0,
         life: 0,
         presence,

@@ -12,10 +12,12 @@ use crate::access::Access;
 use crate::now::Now;
 use crate::participant::{Asked, Participant, Pending, Presence};
 
+mod memento;
+
 /// The only leg of a session.
 const LEG: LegId = LegId(1);
 
-/// Name of one session: 128 random bits in hex. Knowing it is needed to change the session.
+/// Name of one session: 128 bits in hex that nobody can guess. Knowing it is needed to change the session.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(String);
 
@@ -172,9 +174,10 @@ impl From<Refused> for CallError {
 pub(super) struct Session {
     pub(super) room: RoomId,
     pub(super) participant: ParticipantId,
-    etag: String,
-    /// The bearer token it was opened with: every later request shows it again (RFC 9725 section 4.5).
-    token: Option<String>,
+    /// Not known after a restart, until ICE is restarted: then any one is good.
+    etag: Option<String>,
+    /// Seal of the bearer token it was opened with: every later request shows it again (RFC 9725 section 4.5).
+    bearer: Option<String>,
 }
 
 impl Registry {
@@ -192,7 +195,7 @@ impl Registry {
                 candidates,
             } => {
                 let (seat, current) = self.session_seat(&key)?;
-                if etag != current && etag != "*" {
+                if etag != "*" && current.is_some_and(|current| etag != current) {
                     return Err(CallError::Stale);
                 }
                 self.trickle(&seat, candidates)?;
@@ -241,13 +244,14 @@ impl Registry {
                 self.wanted_view(&open.room, participant.as_deref(), *track)?
             }
         };
-        let session = SessionId(format!(
-            "{:016x}{:016x}",
-            self.rng.next_u64(),
-            self.rng.next_u64()
-        ));
-        let presence = Presence::Session(session.clone());
+        // Its name follows from the number that it gets.
+        let presence = Presence::Session(SessionId(String::new()));
         let participant = self.admit(&open.room, newcomer, presence, now)?;
+        let session = self.session_id(&open.room, participant);
+        let room = self.rooms.get_mut(&open.room);
+        if let Some(one) = room.and_then(|room| room.participants.get_mut(&participant)) {
+            one.presence = Presence::Session(session.clone());
+        }
         let seat = Seat {
             room: open.room,
             participant,
@@ -264,8 +268,8 @@ impl Registry {
         let entry = Session {
             room: seat.room.clone(),
             participant,
-            etag: self.fresh_etag(),
-            token: open.token,
+            etag: Some(self.fresh_etag()),
+            bearer: self.bearer_seal(open.token.as_deref()),
         };
         self.sessions.insert(session, entry);
         let is_publisher = open.publisher == Publisher::Yes;
@@ -311,6 +315,7 @@ impl Registry {
             return;
         };
         command.request = request;
+        self.entrust_session(host, seat);
         self.command(host, HostCommand::Negotiate(command));
         self.announce(&seat.room, seat.participant);
     }
@@ -391,7 +396,7 @@ impl Registry {
         };
         let reply = CallReply::Opened {
             session: session.clone(),
-            etag: entry.etag.clone(),
+            etag: entry.etag.clone().unwrap_or_default(),
             sdp,
         };
         self.reply(call, reply);
@@ -416,7 +421,7 @@ impl Registry {
         else {
             return;
         };
-        session.etag.clone_from(&etag);
+        session.etag = Some(etag.clone());
         let reply = CallReply::Restarted {
             etag,
             ice,
@@ -457,12 +462,13 @@ impl Registry {
         self.outputs.push_back(Output::Reply { call, reply });
     }
 
-    fn session_seat(&self, key: &SessionKey) -> Result<(Seat, &str), CallError> {
+    /// Where a session sits, and its entity tag where that is known.
+    fn session_seat(&self, key: &SessionKey) -> Result<(Seat, Option<&str>), CallError> {
         let session = self.sessions.get(&key.session).ok_or(CallError::NotFound)?;
         if session.room != key.room {
             return Err(CallError::NotFound);
         }
-        if session.token != key.token {
+        if session.bearer != self.bearer_seal(key.token.as_deref()) {
             let message = "show the bearer token that the session was opened with";
             return Err(CallError::Refused(
                 ErrorCode::Unauthorized,
@@ -473,7 +479,7 @@ impl Registry {
             room: session.room.clone(),
             participant: session.participant,
         };
-        Ok((seat, &session.etag))
+        Ok((seat, session.etag.as_deref()))
     }
 
     fn fresh_etag(&mut self) -> String {

@@ -102,8 +102,10 @@ async fn a_restarted_service_lets_everybody_go_on() {
                 participant: joined.me,
                 leg: LegId(1),
                 tracks: tracks.clone(),
+                memento: None,
             }],
         }],
+        denials: Vec::new(),
     };
     link.messages
         .send(HostMessage::Hello(hello))

@@ -88,6 +88,7 @@ impl World {
             kind: HostKind::Central,
             host: site.id,
             rooms: site.engine.roster(),
+            denials: Vec::new(),
         };
         self.host_speaks(host, HostMessage::Hello(hello));
     }
@@ -424,6 +425,8 @@ impl World {
             HostCommand::Close { .. }
             | HostCommand::RestartIce { .. }
             | HostCommand::Candidate { .. }
+            | HostCommand::Deny { .. }
+            | HostCommand::Remember { .. }
             | HostCommand::Unknown => {}
         }
         self.hosts[host].engine.handle_command(command, self.now);

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use baton_protocol::{
-    Epoch, ErrorCode, HostCommand, HostMessage, LeaveReason, LegId, LegState, RosterLeg,
-    RosterRoom, ServiceMessage, TrackInfo,
+    Denial, Epoch, ErrorCode, Grants, HostCommand, HostMessage, LeaveReason, LegId, LegState,
+    PeerMessage, RosterLeg, RosterRoom, ServiceMessage, TrackInfo,
 };
 
 use super::stage::*;
-use crate::{Access, LinkId};
+use crate::{Access, ConnectionId, JoinToken, LinkId};
 
 const OTHER: LinkId = LinkId(2);
 const AGAIN: LinkId = LinkId(3);
@@ -21,6 +21,7 @@ fn roster(joined: &baton_protocol::Joined, tracks: &[TrackInfo]) -> Vec<RosterRo
             participant: joined.me,
             leg: LegId(1),
             tracks: tracks.to_vec(),
+            memento: None,
         }],
     }]
 }
@@ -28,7 +29,7 @@ fn roster(joined: &baton_protocol::Joined, tracks: &[TrackInfo]) -> Vec<RosterRo
 #[test]
 fn without_a_host_there_is_no_room() {
     let mut stage = Stage::empty(Access::Open, 0);
-    stage.say(ANA, baton_protocol::PeerMessage::Join(join("tea", "Ana")));
+    stage.say(ANA, PeerMessage::Join(join("tea", "Ana")));
     assert_eq!(stage.error(ANA), ErrorCode::NoHost);
 }
 
@@ -258,7 +259,7 @@ fn who_left_does_not_come_back_by_the_old_token_even_in_a_young_service() {
     let mut stage = Stage::open();
     stage.join(ANA, "tea", "Ana");
     let bo = stage.join(BO, "tea", "Bo");
-    stage.say(BO, baton_protocol::PeerMessage::Leave);
+    stage.say(BO, PeerMessage::Leave);
     let again = stage.resume(CY, "tea", &bo.resume);
     assert!(!again.resumed && again.me != bo.me);
 }
@@ -284,4 +285,65 @@ fn nobody_is_believed_about_a_room_that_is_not_theirs() {
     stage.host_says(LinkId(77), agree(&asked));
     assert_eq!(stage.cut, [LinkId(77)], "hello comes first");
     assert_eq!(Epoch::FIRST, ana.host.epoch);
+}
+
+/// Everything that a host was asked to keep.
+fn entrusted(stage: &mut Stage) -> Vec<Denial> {
+    let told = stage.told(HOST).into_iter();
+    told.filter_map(|command| match command {
+        HostCommand::Deny { denials } => Some(denials),
+        _ => None,
+    })
+    .flatten()
+    .collect()
+}
+
+#[test]
+fn a_kick_holds_over_a_restart_of_the_service() {
+    let mut before = Stage::guarded();
+    let grants = Grants {
+        moderate: true,
+        ..Grants::talk()
+    };
+    let ana = before.join_with(ANA, &token("ana", grants));
+    let bo = before.join_with(BO, &token("bo", Grants::talk()));
+    before.say(ANA, PeerMessage::Kick { participant: bo.me });
+    let denials = entrusted(&mut before);
+    assert!(!denials.is_empty());
+
+    let keys = crate::Keys::default();
+    let mut after = Stage::empty(Access::Tokens { keys }, 7);
+    after.link_with(HOST, Some(ana.host.host), Vec::new(), denials.clone());
+    after.say(BO, with_token(&token("bo", Grants::talk())));
+    assert_eq!(after.error(BO), ErrorCode::Forbidden, "the old token");
+    after.say(CY, resume("tea", &bo.resume));
+    assert_eq!(after.error(CY), ErrorCode::Forbidden, "the resume token");
+    let newer = JoinToken {
+        issued_at: after.now_s(),
+        ..token("bo", Grants::talk())
+    };
+    after.join_with(ConnectionId(4), &newer);
+    after.told(HOST);
+    after.link(LinkId(2), None, Vec::new());
+    let told = after.told(LinkId(2));
+    assert!(
+        matches!(&told[..], [_, HostCommand::Deny { denials: kept }] if kept.len() == denials.len()),
+        "a host that comes later keeps it too: {told:?}"
+    );
+}
+
+#[test]
+fn who_slipped_in_before_the_host_said_that_they_were_kicked_goes_again() {
+    let mut before = Stage::open();
+    before.join(ANA, "tea", "Ana");
+    let bo = before.join(BO, "tea", "Bo");
+    before.say(ANA, PeerMessage::Kick { participant: bo.me });
+    let denials = entrusted(&mut before);
+
+    let mut after = Stage::empty(Access::Open, 7);
+    assert!(after.resume(BO, "tea", &bo.resume).resumed);
+    after.link_with(HOST, Some(bo.host.host), Vec::new(), denials);
+    let reason = LeaveReason::Kicked;
+    assert_eq!(after.heard(BO), [ServiceMessage::Removed { reason }]);
+    assert_eq!(after.registry.participant_count(), 0);
 }

@@ -271,6 +271,7 @@ impl Witness {
                 participant: asked.participant,
                 leg: asked.leg,
                 tracks: vec![info(TrackId(asked.request), Source::Camera)],
+                memento: None,
             }],
         });
         asked.collect()

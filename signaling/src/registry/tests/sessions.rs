@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use baton_protocol::{
-    ErrorCode, Grants, HostCommand, HostMessage, IceParameters, LegId, LegState, ServiceMessage,
-    Tracks, ViewMode,
+    ErrorCode, Grants, HostCommand, HostMessage, IceParameters, LegId, LegState, RosterLeg,
+    RosterRoom, ServiceMessage, Source, TrackId, Tracks, ViewMode,
 };
 
 use super::stage::*;
+use crate::Access;
 use crate::registry::{Call, CallError, CallReply, Publisher, SessionId, SessionKey, SessionOpen};
 
 fn open(publisher: Publisher) -> Call {
@@ -250,4 +251,94 @@ fn a_token_opens_and_the_same_token_closes() {
         "{told:?}"
     );
     assert_eq!(asked.leg, LegId(1));
+}
+
+#[test]
+fn a_session_outlives_a_restart_of_the_service_and_is_changed_under_its_old_name() {
+    let mut before = Stage::guarded();
+    let camera = Grants {
+        publish: vec![Source::Microphone, Source::Camera],
+        ..Grants::default()
+    };
+    let minted = secret().mint(&crate::Token::Join(token("cam", camera)));
+    let call = before.call(Call::Open(SessionOpen {
+        room: "tea".parse().expect("a room name"),
+        token: Some(minted.clone()),
+        name: "cam".to_owned(),
+        publisher: Publisher::Yes,
+        sdp: "offer".to_owned(),
+    }));
+    let told = before.told(HOST);
+    let [
+        ..,
+        HostCommand::Remember { memento, .. },
+        HostCommand::Negotiate(asked),
+    ] = told.as_slice()
+    else {
+        panic!("a memento and an offer, not {told:?}");
+    };
+    assert!(!memento.contains(&minted), "the host learns no token");
+    before.host_says(HOST, agree(asked));
+    let Some(CallReply::Opened { session, .. }) = before.reply(call) else {
+        panic!("a session");
+    };
+    let leg = |memento: &str| RosterRoom {
+        room: asked.room.clone(),
+        epoch: asked.epoch,
+        legs: vec![RosterLeg {
+            participant: asked.participant,
+            leg: asked.leg,
+            tracks: vec![info(TrackId(5), Source::Camera)],
+            memento: Some(memento.to_owned()),
+        }],
+    };
+    let restarted = |memento: &str| {
+        let keys = crate::Keys::default();
+        let mut after = Stage::empty(Access::Tokens { keys }, 7);
+        after.link(HOST, None, vec![leg(memento)]);
+        after
+    };
+
+    let mut after = restarted(memento);
+    let ana = after.join_with(ANA, &token("ana", Grants::talk()));
+    let cam = &ana.participants[0];
+    assert_eq!(
+        (cam.id, cam.name.as_str(), cam.tracks.len()),
+        (asked.participant, "cam", 1)
+    );
+    after.told(HOST);
+    after.wait(Duration::from_secs(120));
+    assert_eq!(after.told(HOST), [], "nobody waits for it to come back");
+    let change = |token: Option<&str>| Call::Trickle {
+        key: SessionKey {
+            token: token.map(str::to_owned),
+            ..key(&session)
+        },
+        etag: "of the life before".to_owned(),
+        candidates: vec!["candidate:1".to_owned()],
+    };
+    let call = after.call(change(None));
+    let refused = after.reply(call);
+    assert!(
+        matches!(
+            refused,
+            Some(CallReply::Failed(CallError::Refused(
+                ErrorCode::Unauthorized,
+                _
+            )))
+        ),
+        "{refused:?}"
+    );
+    let call = after.call(change(Some(&minted)));
+    assert_eq!(after.reply(call), Some(CallReply::Done));
+    let key = SessionKey {
+        token: Some(minted),
+        ..key(&session)
+    };
+    let call = after.call(Call::Close { key });
+    assert_eq!(after.reply(call), Some(CallReply::Done));
+
+    let mut deceived = restarted(&memento.replace("\"cam\"", "\"Ana\""));
+    let ana = deceived.join_with(ANA, &token("ana", Grants::talk()));
+    assert_eq!(ana.participants.len(), 1, "a memento that was changed");
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use baton_protocol::{
-    Answer, Epoch, ErrorCode, Grants, HostCommand, HostHello, HostId, HostKind, HostMessage, Join,
-    Joined, LegId, Negotiate, PROTOCOL_VERSION, ParticipantInfo, PeerMessage, Resume, RosterRoom,
-    ServiceMessage, Source, TrackInfo, TrackOffer, Tracks,
+    Answer, Denial, Epoch, ErrorCode, Grants, HostCommand, HostHello, HostId, HostKind,
+    HostMessage, Join, Joined, LegId, Negotiate, PROTOCOL_VERSION, ParticipantInfo, PeerMessage,
+    Resume, RosterRoom, ServiceMessage, Source, TrackInfo, TrackOffer, Tracks,
 };
 
 use crate::registry::{
@@ -115,6 +115,17 @@ impl Stage {
         host: Option<HostId>,
         rooms: Vec<RosterRoom>,
     ) -> HostId {
+        self.link_with(link, host, rooms, Vec::new())
+    }
+
+    /// A host that has kept removals.
+    pub(super) fn link_with(
+        &mut self,
+        link: LinkId,
+        host: Option<HostId>,
+        rooms: Vec<RosterRoom>,
+        denials: Vec<Denial>,
+    ) -> HostId {
         self.registry.handle_host_linked(link, None);
         let hello = HostHello {
             protocol: PROTOCOL_VERSION,
@@ -122,6 +133,7 @@ impl Stage {
             kind: HostKind::Central,
             host,
             rooms,
+            denials,
         };
         self.host_says(link, HostMessage::Hello(hello));
         let told = self.told.entry(link).or_default();
