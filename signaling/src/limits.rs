@@ -16,6 +16,8 @@ pub struct Limits {
     pub strangers: usize,
     /// WebSockets of one remote address (IPv6: of one /64). Loopback is exempt: proxies live there.
     pub sockets_per_address: usize,
+    /// Wrong tokens of one remote address within a minute, before nothing of it is listened to for another minute.
+    pub failed_tokens: u32,
     /// WHIP and WHEP sessions at a time.
     pub sessions: usize,
     /// From the upgrade to a valid `join`.
@@ -54,6 +56,7 @@ impl Default for Limits {
             sockets: 20_000,
             strangers: 2_000,
             sockets_per_address: 64,
+            failed_tokens: 10,
             sessions: 1_000,
             join_timeout: Duration::from_secs(5),
             resume_window: Duration::from_secs(30),

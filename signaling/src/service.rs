@@ -8,6 +8,7 @@ mod admission;
 mod api;
 mod guard;
 mod host_socket;
+mod lockout;
 mod openapi;
 mod outbox;
 mod peer_socket;
@@ -35,6 +36,7 @@ use crate::registry::{ConnectionId, Registry, RegistryConfig};
 use crate::token::{Keys, Secret, Token};
 use actor::{Actor, Event};
 use admission::Admission;
+use lockout::Lockout;
 use stats::Counters;
 
 pub use stats::Stats;
@@ -87,6 +89,7 @@ struct Inner {
     events: mpsc::Sender<Event>,
     counters: Arc<Counters>,
     admission: Admission,
+    lockout: Lockout,
     numbers: AtomicU64,
 }
 
@@ -127,6 +130,7 @@ impl Service {
         Self {
             inner: Arc::new(Inner {
                 admission: Admission::new(&config.limits),
+                lockout: Lockout::new(config.limits.failed_tokens),
                 config,
                 keys,
                 events,
@@ -201,6 +205,11 @@ impl Service {
         }
     }
 
+    /// Has it been shut down?
+    pub fn is_stopped(&self) -> bool {
+        self.inner.events.is_closed()
+    }
+
     /// Numbers of now, for metrics.
     pub fn stats(&self) -> Stats {
         self.inner.counters.snapshot()
@@ -255,6 +264,10 @@ pub fn router(service: Service) -> Router {
         .layer(axum::middleware::from_fn_with_state(
             service.clone(),
             guard::check_host,
+        ))
+        .layer(axum::middleware::from_fn_with_state(
+            service.clone(),
+            lockout::guard_tokens,
         ))
         .with_state(service)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
-use baton_protocol::{HostCommand, HostMessage, PeerMessage, ServiceMessage};
+use baton_protocol::{ErrorCode, HostCommand, HostMessage, PeerMessage, ServiceMessage};
 use tokio::sync::{mpsc, oneshot};
 
 use super::now;
@@ -186,6 +186,13 @@ impl Actor {
             let Some(outbox) = self.peers.get(connection) else {
                 continue;
             };
+            if let ServiceMessage::Error {
+                code: ErrorCode::Unauthorized,
+                ..
+            } = message
+            {
+                outbox.mark_unauthorized();
+            }
             if outbox.push(text.clone()).is_err() {
                 tracing::debug!(connection = connection.0, "reader too slow, cut off");
                 self.counters.count_cut_off();

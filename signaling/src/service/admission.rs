@@ -67,7 +67,7 @@ impl Admission {
 
     /// A place for a socket from `remote`; loopback and unknown addresses (proxies, in-process) count only in all.
     pub(super) fn admit(&self, remote: Option<IpAddr>, now: Instant) -> Result<Ticket, Refusal> {
-        let address = remote.map(prefix).filter(|address| !address.is_loopback());
+        let address = remote.and_then(household);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.sockets >= self.sockets || counts.strangers >= self.strangers {
             return Err(Refusal::Service);
@@ -122,6 +122,11 @@ impl Drop for Ticket {
             entry.sockets -= 1;
         }
     }
+}
+
+/// By what a household is counted; loopback is not.
+pub(super) fn household(address: IpAddr) -> Option<IpAddr> {
+    Some(prefix(address)).filter(|address| !address.is_loopback())
 }
 
 /// What one household has: an IPv4 address, or the /64 of an IPv6 one.

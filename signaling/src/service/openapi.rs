@@ -38,3 +38,26 @@ impl Modify for Bearer {
 pub(super) async fn document() -> Json<utoipa::openapi::OpenApi> {
     Json(Document::openapi())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// `BATON_BLESS=1 cargo test -p baton-signaling openapi` writes it anew.
+    #[tokio::test]
+    async fn the_document_is_the_one_in_the_repository() {
+        let served = document().await.0;
+        let served = serde_json::to_string_pretty(&served).expect("JSON") + "\n";
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
+        if std::env::var_os("BATON_BLESS").is_some() {
+            std::fs::write(&path, &served).expect("written");
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == served,
+            "docs/openapi.json is not what is served; look at the difference after BATON_BLESS=1"
+        );
+    }
+}

@@ -1,7 +1,7 @@
 //! What waits to be written to one socket: bounded in messages and bytes, never waited for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use axum::extract::ws::Utf8Bytes;
 use tokio::sync::{Notify, mpsc};
@@ -63,6 +63,7 @@ pub(super) struct Drain {
 struct Shared {
     bytes: AtomicUsize,
     most_bytes: usize,
+    is_unauthorized: AtomicBool,
     cut: Notify,
 }
 
@@ -77,6 +78,7 @@ pub(super) fn bounded(limits: &Limits) -> (Outbox, Drain) {
     let shared = Arc::new(Shared {
         bytes: AtomicUsize::new(0),
         most_bytes: limits.queue_bytes,
+        is_unauthorized: AtomicBool::new(false),
         cut: Notify::new(),
     });
     let outbox = Outbox {
@@ -101,6 +103,16 @@ impl Outbox {
             return Err(Full);
         }
         self.queue.try_send(Outgoing::Text(text)).map_err(|_| Full)
+    }
+
+    /// Notes that the token which was shown here is wrong.
+    pub(super) fn mark_unauthorized(&self) {
+        self.shared.is_unauthorized.store(true, Ordering::Relaxed);
+    }
+
+    /// Was a wrong token shown here?
+    pub(super) fn is_unauthorized(&self) -> bool {
+        self.shared.is_unauthorized.load(Ordering::Relaxed)
     }
 
     /// Closes the socket after all that was queued.

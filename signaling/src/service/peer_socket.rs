@@ -1,7 +1,7 @@
 //! `/ws`: a participant's WebSocket. One JSON object per text frame; sizes, rates and silence are judged here, meaning
 //! in the registry.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -58,11 +58,11 @@ pub(super) async fn upgrade(
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
         .max_write_buffer_size(4 * MAX_MESSAGE)
-        .on_upgrade(move |socket| serve(service, socket, ticket))
+        .on_upgrade(move |socket| serve(service, socket, ticket, remote))
 }
 
 /// From the first frame to the last.
-async fn serve(service: Service, socket: WebSocket, ticket: Ticket) {
+async fn serve(service: Service, socket: WebSocket, ticket: Ticket, remote: Option<IpAddr>) {
     let connection = service.fresh_connection();
     let (outbox, drain) = bounded(service.limits());
     let opened = Event::PeerOpened {
@@ -84,6 +84,7 @@ async fn serve(service: Service, socket: WebSocket, ticket: Ticket) {
         connection,
         outbox,
         ticket,
+        has_shown_token: false,
         strikes: 0,
         struck: None,
         warned: None,
@@ -93,6 +94,9 @@ async fn serve(service: Service, socket: WebSocket, ticket: Ticket) {
         code = write(&service, &mut sink, drain) => code,
         () = cut => Some(CloseCode::TryAgain),
     };
+    if reader.has_shown_token && reader.outbox.is_unauthorized() {
+        service.inner.lockout.note_failure(remote, Instant::now());
+    }
     service
         .inner
         .events
@@ -149,6 +153,8 @@ struct Reader<'a> {
     outbox: Outbox,
     ticket: Ticket,
     bucket: Bucket,
+    /// With `join`; whoever comes without one guesses nothing.
+    has_shown_token: bool,
     strikes: u32,
     /// When the last strike was.
     struck: Option<Instant>,
@@ -224,8 +230,9 @@ impl Reader<'_> {
             }
         };
         self.service.inner.counters.count_message(&message);
-        if matches!(message, PeerMessage::Join(_)) {
+        if let PeerMessage::Join(join) = &message {
             self.ticket.join();
+            self.has_shown_token |= join.token.is_some() || join.resume.is_some();
         }
         let event = Event::Peer {
             connection: self.connection,

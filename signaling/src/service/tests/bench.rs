@@ -1,8 +1,10 @@
 //! A service on port 0, a host that answers every offer, and people with WebSockets.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use axum::Extension;
+use axum::extract::ConnectInfo;
 use baton_protocol::{
     Answer, HostCommand, HostMessage, Join, Joined, PROTOCOL_VERSION, PeerMessage, Resume,
     ServiceMessage, Source, TrackInfo, TrackOffer, Tracks,
@@ -73,6 +75,16 @@ pub(super) async fn listen(service: &Service) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("bound");
     let app = router(service.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    address
+}
+
+/// A service whose visitors all seem to come from `remote`.
+pub(super) async fn listen_for(service: &Service, remote: IpAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let remote = ConnectInfo(SocketAddr::new(remote, 1));
+    let app = router(service.clone()).layer(Extension(remote));
     tokio::spawn(async move { axum::serve(listener, app).await });
     address
 }

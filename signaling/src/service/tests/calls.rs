@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use baton_protocol::{Grants, HostCommand, Tracks, ViewMode};
+use baton_protocol::{Grants, HostCommand, PeerMessage, Tracks, ViewMode};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::bench::{Bench, secret};
+use super::bench::{Bench, Peer, join, listen_for, secret};
 use crate::service::ServiceConfig;
 use crate::{Access, AdminToken, JoinToken, Keys, Token};
 
@@ -371,4 +371,31 @@ async fn other_pages_get_nothing_out_of_an_open_service() {
     rebound.write_all(text.as_bytes()).await.expect("written");
     rebound.read_exact(&mut status).await.expect("a status");
     assert_eq!(&status, b"HTTP/1.1 421");
+}
+
+#[tokio::test]
+async fn whoever_shows_ten_wrong_tokens_is_not_listened_to_for_a_while() {
+    let keys = Keys::default();
+    let bench = Bench::with(ServiceConfig::new(Access::Tokens { keys }, secret())).await;
+    let guesser = listen_for(&bench.service, "198.51.100.7".parse().expect("address")).await;
+    let other = listen_for(&bench.service, "198.51.100.8".parse().expect("address")).await;
+    let wrong = [("authorization", "Bearer e30.e30.c2ln")];
+    for _ in 0..4 {
+        let reply = request(guesser, "GET /api/v1/rooms", &wrong, "").await;
+        assert_eq!(reply.status, 401);
+    }
+    for _ in 0..6 {
+        let mut peer = Peer::connect(guesser).await;
+        let token = Some("e30.e30.c2ln".to_owned());
+        peer.send(&PeerMessage::Join(join("tea", "Ana", token, None)))
+            .await;
+        while peer.next_or_close().await.is_ok() {}
+    }
+    let locked = request(guesser, "GET /api/v1/rooms", &wrong, "").await;
+    locked.assert_problem(429);
+    assert_eq!(locked.header("retry-after"), Some("60"));
+    let without = request(guesser, "GET /api/v1/openapi.json", &[], "").await;
+    assert_eq!(without.status, 200, "nothing is guessed without a token");
+    let reply = request(other, "GET /api/v1/rooms", &wrong, "").await;
+    assert_eq!(reply.status, 401);
 }
