@@ -3,6 +3,10 @@
 //!
 //! Owns the reading and the template structure that a stream's keyframes bring. Chains and the frames that a frame
 //! refers to are passed over: what is forwarded is decided by layers and decode targets.
+//!
+//! Descriptors are forwarded as they came. Writing into `active_decode_targets_bitmask` which targets a subscriber still gets
+//! would move every bit behind it, and changes nothing for those that are known: browsers decode what arrives, by the frames'
+//! references, and read the mask only where they encode.
 
 mod structure;
 

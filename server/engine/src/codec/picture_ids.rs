@@ -49,7 +49,7 @@ pub enum PictureIds {
         picture_id: Option<PictureId>,
         /// TL0PICIDX: number of the base layer picture it builds on.
         tl0: Option<u8>,
-        /// KEYIDX: number of the keyframe it builds on, 5 bits. No receiver is known to need it continuous.
+        /// KEYIDX: number of the keyframe it builds on, 5 bits. Marked as absent when it is forwarded with a TID.
         key_index: Option<u8>,
     },
     /// RFC 9628 section 4.2.

@@ -65,6 +65,11 @@ fn patching_keeps_the_width_and_touches_the_announced_bytes_only() {
     patch(Codec::Vp8, &mut payload, 0x7abc, 9);
     assert_eq!(payload, [0x90, 0xe0, 0x3c, 0x09, 0x40, 0x01]);
 
+    // K beside T: the receiver is told that there is no KEYIDX, the byte stays for TID.
+    let mut payload = [0x90, 0xf0, 0x92, 0x34, 0x07, 0x43, 0x01];
+    patch(Codec::Vp8, &mut payload[..5], 0x7abc, 9);
+    assert_eq!(payload, [0x90, 0xe0, 0xfa, 0xbc, 0x09, 0x43, 0x01]);
+
     // VP9: I, L, B; M=1 picture id, TID..D, TL0PICIDX.
     let mut payload = [0xa8, 0x92, 0x34, 0x20, 0x07, 0x55];
     assert_eq!(descriptor_len(Codec::Vp9, &payload), 5);
@@ -174,8 +179,11 @@ proptest! {
             let written = |old: PictureId| PictureId { value: id & old.width.mask(), ..old };
             let ids = match before.ids {
                 PictureIds::None => PictureIds::None,
-                PictureIds::Vp8 { picture_id, tl0: old, key_index } =>
-                    PictureIds::Vp8 { picture_id: picture_id.map(written), tl0: old.map(|_| tl0), key_index },
+                PictureIds::Vp8 { picture_id, tl0: old, key_index } => {
+                    let has_tid = len > 0 && patched[1] & 0x20 != 0;
+                    let key_index = key_index.filter(|_| !has_tid);
+                    PictureIds::Vp8 { picture_id: picture_id.map(written), tl0: old.map(|_| tl0), key_index }
+                }
                 PictureIds::Vp9 { picture_id, tl0: old } =>
                     PictureIds::Vp9 { picture_id: picture_id.map(written), tl0: old.map(|_| tl0) },
             };

@@ -102,12 +102,23 @@ pub(super) fn descriptor_len(payload: &[u8]) -> usize {
 }
 
 /// `head` may end behind TL0PICIDX, so the byte of TID and KEYIDX is not asked for.
+///
+/// KEYIDX counts the keyframes of one encoder and would jump where a slot changes its source; K=0 tells the receiver to pass
+/// it over. Without TID the byte is there for KEYIDX alone and would have to go with it: then it stays (no encoder is known that
+/// writes one).
 pub(super) fn patch(head: &mut [u8], picture_id: u16, tl0: u8) {
     let Some(&[first, extension]) = head.first_chunk() else {
         return;
     };
     if first & 0x80 == 0 {
         return;
+    }
+    let has_numbers = extension & 0xc0 != 0;
+    if has_numbers
+        && extension & 0x30 == 0x30
+        && let Some(extension) = head.get_mut(1)
+    {
+        *extension &= !0x10;
     }
     let rest = head.get_mut(2..).unwrap_or_default();
     let rest = if extension & 0x80 != 0 {
