@@ -20,6 +20,9 @@ pub(crate) fn link(service: Service, name: String) -> HostLink {
             .await
             .is_ok()
         {
+            if service.is_stopped() {
+                return;
+            }
             tracing::warn!("signaling cut the link to the host; it is made again");
             tokio::time::sleep(PAUSE).await;
             local = service.local_host(&name);

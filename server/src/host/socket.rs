@@ -180,34 +180,13 @@ impl MediaSocket {
         sent: &mut usize,
         traffic: &mut Traffic,
     ) -> io::Result<()> {
-        let segment = transmit.segment_size.filter(|&size| size > 0);
-        while let Some(rest) = bytes.get(*sent..).filter(|rest| !rest.is_empty()) {
-            let segment = segment.unwrap_or(rest.len());
-            let most = self
-                .state
-                .max_gso_segments()
-                .min(LARGEST_SEND / segment)
-                .max(1);
-            let size = rest.len().min(segment * most);
-            let call = quinn_udp::Transmit {
-                destination: transmit.destination,
-                ecn: None,
-                contents: rest.get(..size).unwrap_or(rest),
-                segment_size: (size > segment).then_some(segment),
-                src_ip: transmit.source,
-            };
-            let send = || self.state.try_send(UdpSockRef::from(&self.io), &call);
-            match self.io.try_io(Interest::WRITABLE, send) {
-                Ok(()) => {
-                    traffic.send_calls += 1;
-                    *sent += size;
-                }
-                // The interface does not segment (EIO, EINVAL): the state knows now, and the rest goes out singly.
-                Err(_) if most > 1 && self.state.max_gso_segments() == 1 => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        let most = || self.state.max_gso_segments();
+        in_calls(transmit, bytes, sent, most, |call| {
+            let send = || self.state.try_send(UdpSockRef::from(&self.io), call);
+            self.io.try_io(Interest::WRITABLE, send)?;
+            traffic.send_calls += 1;
+            Ok(())
+        })
     }
 
     /// Tries segmentation again after an error switched it off: the route may be another one by now.
@@ -219,6 +198,36 @@ impl MediaSocket {
             self.state = state;
         }
     }
+}
+
+/// Cuts `bytes` from `*sent` on into as few calls as `most_segments` at a time allow.
+fn in_calls(
+    transmit: &Transmit,
+    bytes: &[u8],
+    sent: &mut usize,
+    most_segments: impl Fn() -> usize,
+    mut send: impl FnMut(&quinn_udp::Transmit<'_>) -> io::Result<()>,
+) -> io::Result<()> {
+    let segment = transmit.segment_size.filter(|&size| size > 0);
+    while let Some(rest) = bytes.get(*sent..).filter(|rest| !rest.is_empty()) {
+        let segment = segment.unwrap_or(rest.len());
+        let most = most_segments().min(LARGEST_SEND / segment).max(1);
+        let size = rest.len().min(segment * most);
+        let call = quinn_udp::Transmit {
+            destination: transmit.destination,
+            ecn: None,
+            contents: rest.get(..size).unwrap_or(rest),
+            segment_size: (size > segment).then_some(segment),
+            src_ip: transmit.source,
+        };
+        match send(&call) {
+            Ok(()) => *sent += size,
+            // The interface does not segment (EIO, EINVAL): the state knows now, and the rest goes out singly.
+            Err(_) if most > 1 && most_segments() == 1 => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Space for what one receive call brings. Only the pages that are used become resident.
@@ -338,6 +347,36 @@ mod tests {
         let (segments, traffic) = exchange(true).await;
         assert_eq!(traffic.send_calls, if segments > 1 { 1 } else { 3 });
         assert_eq!(exchange(false).await.1.send_calls, 1);
+    }
+
+    #[test]
+    fn an_interface_that_does_not_segment_gets_the_rest_singly() {
+        let transmit = Transmit {
+            destination: loopback(9),
+            source: None,
+            size: 3900,
+            segment_size: Some(1000),
+        };
+        let most = std::cell::Cell::new(2);
+        let mut calls = Vec::new();
+        let mut sent = 0;
+        let done = in_calls(
+            &transmit,
+            &[7; 3900],
+            &mut sent,
+            || most.get(),
+            |call| {
+                // As the system does (EIO) and quinn-udp notes, here at the second call.
+                if calls.len() == 1 && call.segment_size.is_some() {
+                    most.set(1);
+                    return Err(io::Error::from_raw_os_error(5));
+                }
+                calls.push((call.contents.len(), call.segment_size));
+                Ok(())
+            },
+        );
+        assert!(done.is_ok() && sent == 3900);
+        assert_eq!(calls, [(2000, Some(1000)), (1000, None), (900, None)]);
     }
 
     #[tokio::test]
