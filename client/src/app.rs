@@ -70,5 +70,4 @@ pub(crate) fn run() -> ExitCode {
 }
 
 /// The peer connection reports at `error` what a call survives.
-const LOG: &str =
-    "warn,webrtc=off,rtc=off,rtc_ice=off,rtc_dtls=off,rtc_sctp=off,rtc_interceptor=off";
+const LOG: &str = "warn,webrtc=off,rtc=off";

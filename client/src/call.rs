@@ -12,9 +12,9 @@ use baton_protocol::{
     ErrorCode, IceServer, Joined, LegId, MediaKind, ParticipantId, PathFromHost, PathToHost,
     PeerMessage, ServiceMessage, SlotShown, SlotView,
 };
+use baton_server::link::{Trust, backoff};
 use tokio::sync::mpsc;
 
-use crate::backoff::backoff;
 use crate::invite::{Invite, Secret};
 use crate::ladder::Condition;
 use crate::leg::{Leg, LegEvent, LegEvents, LegPlan, Offer, Publication, Slot};
@@ -36,6 +36,8 @@ pub struct Plan {
     pub name: String,
     /// Join token; wins over the invite's.
     pub token: Option<Secret>,
+    /// Whose certificates are believed when signaling is reached by HTTPS.
+    pub trust: Trust,
     /// Size of the large picture.
     pub watch: Size,
     /// How many are heard at a time.
@@ -89,6 +91,7 @@ impl Call {
             room: plan.invite.room.clone(),
             name: plan.name.clone(),
             token: plan.token.clone().or_else(|| plan.invite.token.clone()),
+            trust: plan.trust.clone(),
         });
         let (outbox, leg_events) = mpsc::channel(LEG_EVENTS);
         Self {

@@ -5,13 +5,12 @@
 //! come up by queues that `Call` reads, commands go down by queues that never make it wait, so that [`Call::next`] may
 //! be given up and asked again at any time.
 //!
-//! Pure, without sockets and clocks: `backoff`, `invite`, `ladder`, `reception`, `room`, `view`. The binary's own parts (command
+//! Pure, without sockets and clocks: `invite`, `ladder`, `reception`, `room`, `view`. The binary's own parts (command
 //! line, lines and JSON on stdout) live in `main.rs` and `app/`. Carrying a call for others is not here yet: it will
 //! stand beside `leg` and run `baton-server`'s host.
 
 #![forbid(unsafe_code)]
 
-mod backoff;
 pub mod call;
 pub mod invite;
 mod ladder;

@@ -1,24 +1,19 @@
 //! The socket to signaling: joining, noticing a dead line, coming back as who one was.
 //!
-//! Owns: the connection and the resume token. Does not own: what the messages mean, nor media, which goes on without it.
+//! Owns: when a connection is tried, and the resume token. Does not own: the socket itself ([`Socket`], the same as a host's),
+//! what the messages mean, nor media, which goes on without it.
 //! While the socket is away what is said is lost; whoever speaks hears of [`SessionEvent::Lost`] and of the next
 //! `joined`, and says again what still matters.
 
 use std::time::Duration;
 
-use baton_protocol::limits::MAX_MESSAGE;
 use baton_protocol::{
     ErrorCode, Join, LeaveReason, PROTOCOL_VERSION, PeerMessage, Resume, RoomId, ServiceMessage,
 };
-use futures_util::{SinkExt, StreamExt};
-use tokio::net::TcpStream;
+use baton_server::link::{Lost, Socket, Trust, Unreachable, backoff};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio::time::sleep;
 
-use crate::backoff::backoff;
 use crate::invite::Secret;
 
 /// Where to, and as whom.
@@ -32,6 +27,8 @@ pub struct Entrance {
     pub name: String,
     /// Join token, where the service asks for one.
     pub token: Option<Secret>,
+    /// Whose certificates are believed.
+    pub trust: Trust,
 }
 
 /// What a session has to say.
@@ -104,8 +101,6 @@ impl Session {
     }
 }
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
 /// Why a connection ended.
 enum Ended {
     /// It broke; another one is tried.
@@ -114,6 +109,12 @@ enum Ended {
     Over(Ending),
     /// Nobody listens any more.
     Forgotten,
+}
+
+impl From<Lost> for Ended {
+    fn from(Lost(reason): Lost) -> Self {
+        Self::Lost(reason)
+    }
 }
 
 struct Line {
@@ -168,70 +169,42 @@ impl Line {
     }
 
     async fn connect(&self) -> Result<Socket, String> {
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(MAX_MESSAGE))
-            .max_frame_size(Some(MAX_MESSAGE));
-        let connect = connect_async_with_config(&self.entrance.signaling, Some(config), true);
-        match timeout(CONNECT, connect).await {
-            Ok(Ok((socket, _))) => Ok(socket),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("signaling did not answer in time".to_owned()),
-        }
+        let Entrance {
+            signaling, trust, ..
+        } = &self.entrance;
+        let opened = Socket::open(signaling.as_str(), trust).await;
+        opened.map_err(|unreachable: Unreachable| unreachable.to_string())
     }
 
     /// One connection, from `join` to its end.
     async fn converse(&mut self, mut socket: Socket) -> Ended {
         let mut is_joined = false;
-        if let Err(lost) = write(&mut socket, &self.join()).await {
-            return lost;
+        if let Err(lost) = socket.say(&self.join()).await {
+            return lost.into();
         }
-        let mut ping = interval(PING);
-        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut heard = Instant::now();
-        let mut nonce = 0_u32;
         loop {
             tokio::select! {
-                frame = socket.next() => {
-                    heard = Instant::now();
-                    match frame {
-                        Some(Ok(Message::Text(text))) => {
-                            if let Err(ended) = self.hear(text.as_str(), &mut is_joined).await {
-                                return ended;
-                            }
+                text = socket.hear() => match text {
+                    Ok(text) => {
+                        if let Err(ended) = self.hear(text.as_str(), &mut is_joined).await {
+                            return ended;
                         }
-                        Some(Ok(Message::Close(_))) | None => return Ended::Lost("signaling closed it".to_owned()),
-                        Some(Ok(_)) => {}
-                        Some(Err(error)) => return Ended::Lost(error.to_string()),
                     }
-                }
+                    Err(lost) => return lost.into(),
+                },
                 message = self.inbox.recv(), if is_joined => match message {
                     Some(message) => {
-                        let is_last = message == PeerMessage::Leave;
-                        let written = write(&mut socket, &message).await;
-                        if is_last {
-                            // A socket dropped with unread messages is reset, and the goodbye lost with it.
-                            let farewell = async {
-                                let _ = socket.close(None).await;
-                                while let Some(Ok(_)) = socket.next().await {}
-                            };
-                            let _ = timeout(GOODBYE, farewell).await;
+                        let said = socket.say(&message).await;
+                        if message == PeerMessage::Leave {
+                            socket.close().await;
                             return Ended::Over(Ending::Left);
                         }
-                        if let Err(lost) = written {
-                            return lost;
+                        if let Err(lost) = said {
+                            return lost.into();
                         }
                     }
                     None => return Ended::Forgotten,
                 },
-                _ = ping.tick() => {
-                    if heard.elapsed() > SILENCE {
-                        return Ended::Lost("signaling fell silent".to_owned());
-                    }
-                    nonce = nonce.wrapping_add(1);
-                    if is_joined && let Err(lost) = write(&mut socket, &PeerMessage::Ping { nonce }).await {
-                        return lost;
-                    }
-                }
             }
         }
     }
@@ -293,22 +266,5 @@ impl Line {
     }
 }
 
-async fn write(socket: &mut Socket, message: &PeerMessage) -> Result<(), Ended> {
-    let text = serde_json::to_string(message).expect("a message is always JSON");
-    match timeout(SILENCE, socket.send(Message::Text(text.into()))).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(tungstenite::Error::AlreadyClosed | tungstenite::Error::ConnectionClosed)) => {
-            Err(Ended::Lost("signaling closed it".to_owned()))
-        }
-        Ok(Err(error)) => Err(Ended::Lost(error.to_string())),
-        Err(_) => Err(Ended::Lost("signaling stopped reading".to_owned())),
-    }
-}
-
 /// Messages that wait in each direction.
 const QUEUE: usize = 256;
-
-const CONNECT: Duration = Duration::from_secs(5);
-const PING: Duration = Duration::from_secs(8);
-const SILENCE: Duration = Duration::from_secs(15);
-const GOODBYE: Duration = Duration::from_millis(500);

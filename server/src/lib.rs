@@ -8,13 +8,18 @@
 //! worker that owns the leg: `host/handover.rs`), then drains the engine into `host/socket.rs` again.
 //! Way of a command: [`HostLink`] (in process, or `link/remote.rs` over a WebSocket), `host.rs` picks the worker of the
 //! room, the worker obeys; messages go back over the same link.
+//!
+//! What every program at the edge of a call needs is here once: a [`link::Socket`] to signaling that notices when it is dead,
+//! and [`StopSignals`].
 
 #![forbid(unsafe_code)]
 
 mod host;
 pub mod link;
+mod stop;
 
 pub use host::announce::{Announced, reachable_addresses};
 pub use host::snapshot::{Snapshot, Snapshots, Traffic};
 pub use host::{Host, HostConfig, StartError};
 pub use link::HostLink;
+pub use stop::StopSignals;

@@ -83,16 +83,119 @@ fn ready_is_one_line_of_json_with_the_chosen_ports_and_sigterm_ends_it_well() {
         "the media port is open"
     );
 
+    let _idle = TcpStream::connect(&http).unwrap();
     let began = Instant::now();
-    terminate(&child.0);
+    signal(&child.0, "TERM");
     let status = child.0.wait().unwrap();
+    let took = began.elapsed();
     assert_eq!(status.code(), Some(0));
-    assert!(
-        began.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(took < Duration::from_millis(500), "{took:?}");
     assert!(lines.next().is_none(), "stdout has one line only");
+    let mut log = String::new();
+    let mut stderr = child.0.stderr.take().unwrap();
+    stderr.read_to_string(&mut log).unwrap();
+    assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_anybody() {
+    let mut child = Guard(
+        baton(&[
+            "--json",
+            "--http",
+            "127.0.0.1:0",
+            "--media",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+        ])
+        .spawn()
+        .unwrap(),
+    );
+    let mut stdout = BufReader::new(child.0.stdout.take().unwrap()).lines();
+    let ready: serde_json::Value = serde_json::from_str(&stdout.next().unwrap().unwrap()).unwrap();
+    let http = ready["http"]
+        .as_str()
+        .unwrap()
+        .strip_prefix("http://")
+        .unwrap();
+    // Somebody who never ends their request is waited for, for a while.
+    let mut slow = TcpStream::connect(http).unwrap();
+    write!(slow, "GET / HTTP/1.1\r\n").unwrap();
+    let stderr = BufReader::new(child.0.stderr.take().unwrap()).lines();
+    signal(&child.0, "TERM");
+    let mut said = stderr.map(Result::unwrap);
+    assert!(said.any(|line| line.contains("a second signal ends at once")));
+    signal(&child.0, "INT");
+    assert_eq!(child.0.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn a_new_certificate_is_served_after_sighup_without_a_restart() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("certificates");
+    std::fs::create_dir_all(&folder).unwrap();
+    let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+    let renew = || {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        std::fs::write(&cert, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        made.cert
+    };
+    let first = renew();
+    let mut command = baton(&[
+        "signaling",
+        "--json",
+        "--http",
+        "127.0.0.1:0",
+        "--admin",
+        "127.0.0.1:0",
+    ]);
+    command.args([std::ffi::OsStr::new("--tls-cert"), cert.as_os_str()]);
+    command.args([std::ffi::OsStr::new("--tls-key"), key.as_os_str()]);
+    let mut child = Guard(command.spawn().unwrap());
+    let mut stdout = BufReader::new(child.0.stdout.take().unwrap()).lines();
+    let ready: serde_json::Value = serde_json::from_str(&stdout.next().unwrap().unwrap()).unwrap();
+    let http = ready["http"]
+        .as_str()
+        .unwrap()
+        .strip_prefix("https://")
+        .unwrap();
+    assert!(is_served(http, first.der()));
+    let second = renew();
+    signal(&child.0, "HUP");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !is_served(http, second.der()) {
+        assert!(
+            Instant::now() < deadline,
+            "the old certificate is still served"
+        );
+    }
+    assert!(!is_served(http, first.der()));
+    assert!(child.0.try_wait().unwrap().is_none(), "it still runs");
+}
+
+/// Does somebody who knows only this certificate get an answer?
+fn is_served(address: &str, certificate: &rustls::pki_types::CertificateDer<'static>) -> bool {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate.clone()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = "localhost".try_into().unwrap();
+    let session = rustls::ClientConnection::new(std::sync::Arc::new(tls), name).unwrap();
+    let socket = TcpStream::connect(address).unwrap();
+    let mut stream = rustls::StreamOwned::new(session, socket);
+    let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    if stream.write_all(request.as_bytes()).is_err() {
+        return false;
+    }
+    let mut answer = Vec::new();
+    // The end of the answer may come without the end of TLS.
+    let _ = stream.read_to_end(&mut answer);
+    answer.starts_with(b"HTTP/1.1 ")
 }
 
 #[test]
@@ -132,9 +235,9 @@ impl Drop for Guard {
     }
 }
 
-fn terminate(child: &Child) {
+fn signal(child: &Child, name: &str) {
     let status = Command::new("kill")
-        .args(["-TERM", &child.id().to_string()])
+        .args([&format!("-{name}"), &child.id().to_string()])
         .status();
     assert!(status.unwrap().success());
 }

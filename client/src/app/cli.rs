@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use baton_client::Invite;
@@ -32,6 +33,9 @@ pub(crate) struct Join {
     /// Join token, where the service asks for one; wins over the link's `?token=`
     #[arg(long, env = "BATON_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+    /// PEM file with certificates of private authorities that may have signed that of the service; the public ones are known
+    #[arg(long, env = "BATON_CA", value_name = "PATH")]
+    pub(crate) ca: Option<PathBuf>,
     /// Size of the large picture: the shared screen or the active speaker. The others are a quarter of it
     #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "1280x720", value_parser = size)]
     pub(crate) watch: Size,

@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::Context;
 use baton_client::invite::Secret;
 use baton_client::{Call, CallEvent, Plan};
+use baton_server::StopSignals;
+use baton_server::link::Trust;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use super::Outcome;
@@ -14,17 +16,22 @@ use super::cli::Join;
 use super::lines::Lines;
 
 pub(super) async fn until_over(join: &Join) -> anyhow::Result<Outcome> {
+    let trust = match &join.ca {
+        Some(file) => Trust::with_authorities(file)?,
+        None => Trust::default(),
+    };
     let mut call = Call::join(Plan {
         invite: join.invite.clone(),
         name: join.name.clone(),
         token: join.token.clone().map(Secret),
+        trust,
         watch: join.watch,
         audio_slots: AUDIO_SLOTS,
         video_slots: join.pictures.into(),
         publications: Vec::new(),
     });
     let mut lines = Lines::new(join.json);
-    let mut signals = Signals::new().context("cannot listen for signals")?;
+    let mut signals = StopSignals::new().context("cannot listen for signals")?;
     let start = Instant::now();
     let end = join
         .seconds
@@ -86,46 +93,6 @@ fn print(lines: &[String]) -> anyhow::Result<()> {
         .write_all(text.as_bytes())
         .context("cannot write to stdout")?;
     stdout.flush().context("cannot write to stdout")
-}
-
-#[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            pending::<()>().await;
-        }
-    }
 }
 
 /// As many as the page has.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use baton_client::view::Size;
 use baton_client::{Call, CallEvent, Plan, Publication, SlotReport};
+use baton_server::link::Trust;
 use baton_server::{Host, HostConfig, HostLink, Snapshot};
 use baton_signaling::{Access, Secret, Service, ServiceConfig, router};
 use tokio::net::{TcpListener, TcpStream};
@@ -97,6 +98,7 @@ pub(crate) struct Guest {
 impl Guest {
     pub(crate) fn enter(link: &str, name: &str, publications: Vec<Publication>) -> Self {
         let call = Call::join(Plan {
+            trust: Trust::default(),
             invite: link.parse().unwrap(),
             name: name.to_owned(),
             token: None,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use baton_protocol::IceServer;
+use baton_server::link::Trust;
 use baton_server::{Announced, HostConfig};
 use baton_signaling::Secret;
 
@@ -31,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) tls_key: Option<PathBuf>,
     pub(crate) signaling: Option<String>,
     pub(crate) host_token: Option<String>,
+    pub(crate) host_token_file: Option<PathBuf>,
+    pub(crate) trust: Trust,
     pub(crate) name: String,
     pub(crate) workers: NonZeroUsize,
     pub(crate) ice_servers: Vec<IceServer>,
@@ -94,6 +97,8 @@ impl Default for Config {
             tls_key: None,
             signaling: None,
             host_token: None,
+            host_token_file: None,
+            trust: Trust::default(),
             name: "central".to_owned(),
             workers: HostConfig::default_workers(),
             ice_servers: Vec::new(),
@@ -183,6 +188,8 @@ impl Config {
                 let rival = match setting.key {
                     "secret" => "secret_file",
                     "secret_file" => "secret",
+                    "host_token" => "host_token_file",
+                    "host_token_file" => "host_token",
                     _ => "",
                 };
                 self.said.remove(rival);
@@ -223,7 +230,19 @@ impl Config {
             "tls_cert" => self.tls_cert = Some(text(key, value)?.into()),
             "tls_key" => self.tls_key = Some(text(key, value)?.into()),
             "signaling" => self.signaling = Some(text(key, value)?.to_owned()),
-            "host_token" => self.host_token = Some(text(key, value)?.to_owned()),
+            "host_token" => {
+                self.host_token = Some(text(key, value)?.to_owned());
+                self.host_token_file = None;
+            }
+            "host_token_file" => {
+                contents(text(key, value)?)?;
+                self.host_token_file = Some(text(key, value)?.into());
+                self.host_token = None;
+            }
+            "ca" => {
+                let file = Path::new(text(key, value)?);
+                self.trust = Trust::with_authorities(file).map_err(|error| error.to_string())?;
+            }
             "name" => self.name = text(key, value)?.to_owned(),
             "workers" => {
                 let number = text(key, value)?
@@ -281,7 +300,8 @@ impl Config {
                         "a host works for a signaling service: set signaling to its address, as https://call.example.org",
                     ));
                 }
-                if self.host_token.is_none() && self.secret.is_none() {
+                let has_token = self.host_token.is_some() || self.host_token_file.is_some();
+                if !has_token && self.secret.is_none() {
                     return Err(Unusable::needs(
                         "host_token",
                         "the signaling service has to know this host: set host_token, or the same secret as there",

@@ -4,7 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use baton_protocol::{Grants, RoomId};
-use baton_signaling::{HostToken, JoinToken, Token};
+use baton_server::link::Credential;
+use baton_signaling::{JoinToken, Token};
 
 use super::cli::Invocation;
 use super::config::Config;
@@ -40,27 +41,24 @@ pub(crate) fn mint(config: &Config, invocation: &Invocation) -> anyhow::Result<S
     Ok(secret.mint(&Token::Join(token)))
 }
 
-/// The token of a host: as configured, or made from the secret.
-pub(crate) fn host_token(config: &Config) -> anyhow::Result<String> {
+/// How a host shows who it is: by the token or file that was configured, or by tokens made from the secret.
+pub(crate) fn host_credential(config: &Config) -> anyhow::Result<Credential> {
     if let Some(token) = &config.host_token {
-        return Ok(token.clone());
+        return Ok(Credential::Fixed(token.clone()));
+    }
+    if let Some(file) = &config.host_token_file {
+        return Ok(Credential::File(file.clone()));
     }
     let Some(secret) = &config.secret else {
         bail!("a host needs host_token, or the secret of the signaling service");
     };
-    let issued_at = seconds_since_1970();
-    let token = HostToken {
+    Ok(Credential::Signed {
+        secret: secret.clone(),
         subject: config.name.clone(),
-        issued_at,
-        expires_at: issued_at + HOST_TOKEN_LIFE,
-    };
-    Ok(secret.mint(&Token::Host(token)))
+    })
 }
 
 fn seconds_since_1970() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map(|since| since.as_secs()).unwrap_or_default()
 }
-
-/// As long as the service accepts.
-const HOST_TOKEN_LIFE: u64 = 24 * 3600;

@@ -35,7 +35,9 @@ pub(crate) async fn until_stopped(invocation: &Invocation, config: &Config) -> a
         .ready
         .tell(config, invocation.json)
         .context("cannot write to stdout")?;
-    signals::stop_requested().await?;
+    signals::stop_requested()
+        .await
+        .context("cannot listen for signals")?;
     tracing::info!("stopping; a second signal ends at once");
     running.stop().await;
     Ok(())
@@ -82,7 +84,7 @@ pub(crate) async fn start(command: Command, config: &Config) -> anyhow::Result<R
 }
 
 impl Running {
-    /// Within three seconds: participants hear it, legs say goodbye, requests end.
+    /// Within half a second, if nobody hangs: participants hear it, legs say goodbye, requests end.
     pub(crate) async fn stop(self) {
         self.watch.is_draining.store(true, Ordering::Relaxed);
         if let Some(service) = &self.service
@@ -133,7 +135,8 @@ fn service_config(config: &Config) -> anyhow::Result<ServiceConfig> {
 fn remote_link(config: &Config) -> anyhow::Result<HostLink> {
     let remote = RemoteLink {
         url: config.signaling.clone().unwrap_or_default(),
-        token: invite::host_token(config)?,
+        credential: invite::host_credential(config)?,
+        trust: config.trust.clone(),
         name: config.name.clone(),
         kind: HostKind::Central,
     };
@@ -160,7 +163,7 @@ async fn start_http(config: &Config, service: &Service) -> anyhow::Result<Servin
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// For requests that are being answered.
-const LAST_REQUESTS: Duration = Duration::from_millis(500);
+const LAST_REQUESTS: Duration = Duration::from_millis(300);
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,13 @@
-//! SIGINT and SIGTERM: the first asks to stop, the second does not ask.
+//! What signals mean to the program: the first that asks to stop is obeyed, the second does not ask.
 
+use std::io;
 use std::process;
 
-use anyhow::Context;
+use baton_server::StopSignals;
 
 /// Waits for the first signal; from then on a second one ends the process at once.
-pub(crate) async fn stop_requested() -> anyhow::Result<()> {
-    let mut signals = Signals::new()?;
+pub(crate) async fn stop_requested() -> io::Result<()> {
+    let mut signals = StopSignals::new()?;
     signals.next().await;
     tokio::spawn(async move {
         signals.next().await;
@@ -15,59 +16,29 @@ pub(crate) async fn stop_requested() -> anyhow::Result<()> {
     Ok(())
 }
 
-#[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
+/// SIGHUP, where there is such a thing: asks whether the files of HTTPS changed.
+pub(crate) struct Hangup {
+    #[cfg(unix)]
+    signal: tokio::signal::unix::Signal,
 }
 
-#[cfg(unix)]
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| signal(kind).context("cannot listen for signals");
+impl Hangup {
+    /// Listens from now on.
+    pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
+            #[cfg(unix)]
+            signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?,
         })
     }
 
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) {
+        #[cfg(unix)]
+        if self.signal.recv().await.is_some() {
+            return;
         }
+        std::future::pending::<()>().await;
     }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        if let Err(error) = tokio::signal::ctrl_c()
-            .await
-            .context("cannot listen for signals")
-        {
-            tracing::error!(%error);
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-/// Asks whether the files of HTTPS changed: at SIGHUP, where there is one.
-pub(crate) async fn reload_requested() {
-    #[cfg(unix)]
-    if let Ok(mut hangup) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()) {
-        hangup.recv().await;
-        return;
-    }
-    std::future::pending::<()>().await;
 }
 
 /// What shells call a process that ended by SIGINT.

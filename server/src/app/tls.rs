@@ -30,7 +30,8 @@ pub(crate) async fn prepare(config: &Config) -> anyhow::Result<Option<RustlsConf
             let tls = RustlsConfig::from_pem_file(cert, key)
                 .await
                 .with_context(|| format!("cannot use {} with {}", cert.display(), key.display()))?;
-            tokio::spawn(follow(tls.clone(), files));
+            let hangup = signals::Hangup::new().context("cannot listen for SIGHUP")?;
+            tokio::spawn(follow(tls.clone(), files, hangup));
             Ok(Some(tls))
         }
         (TlsMode::Files, ..) => bail!("HTTPS from files needs tls_cert and tls_key"),
@@ -78,14 +79,14 @@ impl Files {
 }
 
 /// Reads the files again at SIGHUP and when their times change. A pair that does not fit leaves the old one in force.
-async fn follow(tls: RustlsConfig, files: Files) {
+async fn follow(tls: RustlsConfig, files: Files, mut hangup: signals::Hangup) {
     let mut seen = files.changed();
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let is_asked = tokio::select! {
             _ = look.tick() => false,
-            () = signals::reload_requested() => true,
+            () = hangup.next() => true,
         };
         let changed = files.changed();
         if !is_asked && changed == seen {

@@ -3,21 +3,17 @@
 //! While the link is down the host's messages only change the roster; the `hello` of the next connection carries
 //! the whole of it, which supersedes everything that could not be said.
 
-use std::time::Duration;
+use std::io;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use baton_protocol::limits::MAX_MESSAGE;
 use baton_protocol::{HostCommand, HostHello, HostId, HostKind, HostMessage, PROTOCOL_VERSION};
-use futures_util::{SinkExt, StreamExt};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Request, header::AUTHORIZATION};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
-use super::{HostLink, Roster};
+use super::socket::{Lost, Socket, Trust, Unreachable};
+use super::{Credential, HostLink, Roster, backoff};
 
 /// Where signaling is and who calls.
 #[derive(Clone)]
@@ -25,7 +21,9 @@ pub struct RemoteLink {
     /// Base address of signaling (`http`, `https`, `ws` or `wss`); `/host` is added.
     pub url: String,
     /// Host token, sent as a bearer token.
-    pub token: String,
+    pub credential: Credential,
+    /// Whose certificates are believed.
+    pub trust: Trust,
     /// What people call this host.
     pub name: String,
     /// Whose computer it runs on.
@@ -43,17 +41,19 @@ pub enum InvalidLink {
     /// The token has characters that no header can carry.
     #[error("the host token has characters that a token cannot have")]
     Token,
+    /// There is no token.
+    #[error("{0}")]
+    Credential(#[from] io::Error),
 }
 
 /// Starts the link. It lives until the host drops its end; must be called inside a tokio runtime.
 pub fn connect(link: &RemoteLink) -> Result<HostLink, InvalidLink> {
-    let request = request(link)?;
+    // What cannot work is told at once.
+    request(link)?;
     let (commands, command_inbox) = mpsc::channel(QUEUE);
     let (message_outbox, messages) = mpsc::channel(QUEUE);
     let session = Session {
-        request,
-        name: link.name.clone(),
-        kind: link.kind,
+        link: link.clone(),
         host: None,
         roster: Roster::default(),
         commands,
@@ -73,11 +73,14 @@ fn request(link: &RemoteLink) -> Result<Request<()>, InvalidLink> {
         Some(("https", rest)) => format!("wss://{rest}"),
         _ => base.to_owned(),
     };
-    let invalid = |error: tungstenite::Error| InvalidLink::Url(error.to_string());
     let mut request = format!("{base}/host")
         .into_client_request()
-        .map_err(invalid)?;
-    let bearer = format!("Bearer {}", link.token);
+        .map_err(|error| InvalidLink::Url(error.to_string()))?;
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    let token = link
+        .credential
+        .token(since_1970.map_or(0, |since| since.as_secs()))?;
+    let bearer = format!("Bearer {token}");
     let mut value = HeaderValue::from_str(&bearer).map_err(|_| InvalidLink::Token)?;
     value.set_sensitive(true);
     request.headers_mut().insert(AUTHORIZATION, value);
@@ -85,9 +88,7 @@ fn request(link: &RemoteLink) -> Result<Request<()>, InvalidLink> {
 }
 
 struct Session {
-    request: Request<()>,
-    name: String,
-    kind: HostKind,
+    link: RemoteLink,
     host: Option<HostId>,
     roster: Roster,
     commands: mpsc::Sender<HostCommand>,
@@ -102,17 +103,17 @@ enum Ended {
     Done,
 }
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+impl From<Lost> for Ended {
+    fn from(Lost(reason): Lost) -> Self {
+        Self::Lost(reason)
+    }
+}
 
 impl Session {
     async fn run(mut self) {
         let mut failures = 0;
         loop {
-            let pause = BACKOFF
-                .get(failures)
-                .or(BACKOFF.last())
-                .copied()
-                .unwrap_or_default();
+            let pause = backoff(failures, rand::random());
             if self.wait(pause).await.is_err() {
                 return;
             }
@@ -148,19 +149,15 @@ impl Session {
         }
     }
 
-    async fn open(&mut self) -> Result<Socket, String> {
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(MAX_MESSAGE))
-            .max_frame_size(Some(MAX_MESSAGE));
-        let connect = connect_async_with_config(self.request.clone(), Some(config), true);
-        match timeout(CONNECT, connect).await {
-            Ok(Ok((socket, _))) => Ok(socket),
-            Ok(Err(tungstenite::Error::Http(answer))) if matches!(answer.status().as_u16(), 401 | 403) => {
-                Err("signaling refused the host token; check host_token, or that both sides have the same secret".to_owned())
+    async fn open(&self) -> Result<Socket, String> {
+        let request = request(&self.link).map_err(|invalid| invalid.to_string())?;
+        let opened = Socket::open(request, &self.link.trust).await;
+        opened.map_err(|unreachable| match unreachable {
+            Unreachable::Refused => {
+                "signaling refused the host token; check host_token, or that both sides have the same secret".to_owned()
             }
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("signaling did not answer in time".to_owned()),
-        }
+            Unreachable::Failed(reason) => reason,
+        })
     }
 
     /// One connection, from `hello` to its end.
@@ -168,43 +165,27 @@ impl Session {
         while let Ok(message) = self.messages.try_recv() {
             self.roster.note_message(&message);
         }
-        if let Err(lost) = say(&mut socket, &HostMessage::Hello(self.hello())).await {
-            return lost;
+        if let Err(lost) = socket.say(&HostMessage::Hello(self.hello())).await {
+            return lost.into();
         }
-        let mut ping = interval(PING);
-        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut heard = Instant::now();
         loop {
             tokio::select! {
-                frame = socket.next() => {
-                    heard = Instant::now();
-                    match frame {
-                        Some(Ok(Message::Text(text))) => {
-                            if let Some(ended) = self.hear(text.as_str()).await {
-                                return ended;
-                            }
+                text = socket.hear() => match text {
+                    Ok(text) => {
+                        if let Some(ended) = self.hear(text.as_str()).await {
+                            return ended;
                         }
-                        Some(Ok(Message::Close(_))) | None => return Ended::Lost("signaling closed it".to_owned()),
-                        Some(Ok(_)) => {}
-                        Some(Err(error)) => return Ended::Lost(error.to_string()),
                     }
-                }
+                    Err(lost) => return lost.into(),
+                },
                 message = self.messages.recv() => {
                     let Some(message) = message else {
-                        let _ = timeout(CONNECT, socket.close(None)).await;
+                        socket.close().await;
                         return Ended::Done;
                     };
                     self.roster.note_message(&message);
-                    if let Err(lost) = say(&mut socket, &message).await {
-                        return lost;
-                    }
-                }
-                _ = ping.tick() => {
-                    if heard.elapsed() > SILENCE {
-                        return Ended::Lost("signaling fell silent".to_owned());
-                    }
-                    if let Err(lost) = write(&mut socket, Message::Ping(Vec::new().into())).await {
-                        return lost;
+                    if let Err(lost) = socket.say(&message).await {
+                        return lost.into();
                     }
                 }
             }
@@ -235,8 +216,8 @@ impl Session {
     fn hello(&self) -> HostHello {
         HostHello {
             protocol: PROTOCOL_VERSION,
-            name: self.name.clone(),
-            kind: self.kind,
+            name: self.link.name.clone(),
+            kind: self.link.kind,
             host: self.host,
             rooms: self.roster.rooms(),
             denials: self.roster.denials(),
@@ -244,34 +225,8 @@ impl Session {
     }
 }
 
-async fn say(socket: &mut Socket, message: &HostMessage) -> Result<(), Ended> {
-    let text = serde_json::to_string(message).expect("a host message is always JSON");
-    write(socket, Message::Text(text.into())).await
-}
-
-async fn write(socket: &mut Socket, message: Message) -> Result<(), Ended> {
-    match timeout(SILENCE, socket.send(message)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(Ended::Lost(error.to_string())),
-        Err(_) => Err(Ended::Lost("signaling stopped reading".to_owned())),
-    }
-}
-
-/// Pauses before the first attempt, the second, and so on; the last one repeats.
-const BACKOFF: [Duration; 5] = [
-    Duration::ZERO,
-    Duration::from_millis(300),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-];
-
 /// A connection that lasted this long starts the pauses anew.
 const LASTING: Duration = Duration::from_secs(5);
-
-const CONNECT: Duration = Duration::from_secs(5);
-const PING: Duration = Duration::from_secs(5);
-const SILENCE: Duration = Duration::from_secs(15);
 
 /// Commands or messages that wait between host and link.
 const QUEUE: usize = 1024;

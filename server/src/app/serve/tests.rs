@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::*;
+use baton_server::link::Trust;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -137,6 +138,66 @@ async fn a_remote_host_links_by_the_common_secret_and_comes_back_when_signaling_
     wait_for_host(&signaling).await;
     host.stop().await;
     signaling.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_authority_is_believed_where_it_is_named() {
+    tls::install_crypto();
+    let folder = std::env::temp_dir().join(format!("baton-ca-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = |name: &str, pem: String| {
+        let path = folder.join(name);
+        std::fs::write(&path, pem).unwrap();
+        path
+    };
+    let (authority, cert, key) = private_authority();
+    let ca = file("ca.pem", authority);
+    let secret = Some(Secret::new(SECRET).unwrap());
+    let central = Config {
+        secret: secret.clone(),
+        tls: TlsMode::Files,
+        tls_cert: Some(file("cert.pem", cert)),
+        tls_key: Some(file("key.pem", key)),
+        ..config()
+    };
+    let signaling = start(Command::Signaling, &central).await.unwrap();
+    let port = signaling.http.as_ref().unwrap().address.port();
+    let stranger = Config {
+        secret,
+        signaling: Some(format!("https://localhost:{port}")),
+        ..config()
+    };
+    let host = start(Command::Host, &stranger).await.unwrap();
+    let watched = tokio::time::timeout(Duration::from_millis(700), wait_for_host(&signaling));
+    assert!(
+        watched.await.is_err(),
+        "a certificate that nobody vouches for"
+    );
+    host.stop().await;
+    let trusting = Config {
+        trust: Trust::with_authorities(&ca).unwrap(),
+        ..stranger
+    };
+    let host = start(Command::Host, &trusting).await.unwrap();
+    wait_for_host(&signaling).await;
+    host.stop().await;
+    signaling.stop().await;
+    assert!(Trust::with_authorities(&folder.join("key.pem")).is_err());
+    assert!(Trust::with_authorities(&folder.join("nothing.pem")).is_err());
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// PEM of an authority, of a certificate it has signed for `localhost`, and of that one's key.
+fn private_authority() -> (String, String, String) {
+    let ca_key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let ca = params.self_signed(&ca_key).unwrap();
+    let issuer = rcgen::Issuer::new(params, ca_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let leaf = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let leaf = leaf.signed_by(&key, &issuer).unwrap();
+    (ca.pem(), leaf.pem(), key.serialize_pem())
 }
 
 #[tokio::test(flavor = "multi_thread")]

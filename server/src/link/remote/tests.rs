@@ -1,13 +1,17 @@
 //! The link against a signaling service that comes and goes.
 
 use baton_protocol::{Epoch, LegId, LegState, ParticipantId, RoomId};
-use tokio::net::TcpListener;
-use tokio_tungstenite::accept_hdr_async;
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{
     ErrorResponse, Request as Upgrade, Response,
 };
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
 use super::*;
+
 type Accepted = WebSocketStream<TcpStream>;
 
 #[tokio::test]
@@ -61,7 +65,7 @@ async fn commands_arrive_and_what_is_unknown_or_broken_is_passed_over() {
 #[tokio::test]
 async fn the_token_goes_in_the_header_and_nowhere_else() {
     let link = RemoteLink {
-        token: "s3cret".to_owned(),
+        credential: Credential::Fixed("s3cret".to_owned()),
         ..remote("http://call.example.org/")
     };
     let request = request(&link).unwrap();
@@ -73,13 +77,32 @@ async fn the_token_goes_in_the_header_and_nowhere_else() {
 }
 
 #[tokio::test]
+async fn a_token_in_a_file_is_read_again_for_every_connection() {
+    let path = std::env::temp_dir().join(format!("baton-host-token-{}", std::process::id()));
+    std::fs::write(&path, "one\n").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let link = RemoteLink {
+        credential: Credential::File(path.clone()),
+        ..remote(&url)
+    };
+    let _link = connect(&link).unwrap();
+    let socket = accept_with(&listener, "Bearer one").await;
+    std::fs::write(&path, "two\n").unwrap();
+    drop(socket);
+    accept_with(&listener, "Bearer two").await;
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(connect(&link), Err(InvalidLink::Credential(_))));
+}
+
+#[tokio::test]
 async fn an_address_or_token_that_cannot_work_is_refused_at_once() {
     assert!(matches!(
         connect(&remote("no address")),
         Err(InvalidLink::Url(_))
     ));
     let link = RemoteLink {
-        token: "a\nb".to_owned(),
+        credential: Credential::Fixed("a\nb".to_owned()),
         ..remote("http://localhost")
     };
     assert!(matches!(connect(&link), Err(InvalidLink::Token)));
@@ -102,7 +125,8 @@ async fn the_link_ends_with_its_host() {
 fn remote(url: &str) -> RemoteLink {
     RemoteLink {
         url: url.to_owned(),
-        token: "token".to_owned(),
+        credential: Credential::Fixed("token".to_owned()),
+        trust: Trust::default(),
         name: "central".to_owned(),
         kind: HostKind::Central,
     }
@@ -114,15 +138,19 @@ async fn signaling() -> (TcpListener, HostLink) {
     (listener, connect(&remote(&url)).unwrap())
 }
 
+async fn accept(listener: &TcpListener) -> Accepted {
+    accept_with(listener, "Bearer token").await
+}
+
 #[allow(
     clippy::result_large_err,
     reason = "the shape of the handshake callback is given"
 )]
-async fn accept(listener: &TcpListener) -> Accepted {
+async fn accept_with(listener: &TcpListener, bearer: &str) -> Accepted {
     let (stream, _) = soon(listener.accept()).await.unwrap();
     let check = |upgrade: &Upgrade, response: Response| -> Result<Response, ErrorResponse> {
         assert_eq!(upgrade.uri().path(), "/host");
-        assert_eq!(upgrade.headers()[AUTHORIZATION], "Bearer token");
+        assert_eq!(upgrade.headers()[AUTHORIZATION], bearer);
         Ok(response)
     };
     soon(accept_hdr_async(stream, check)).await.unwrap()
