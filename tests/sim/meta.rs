@@ -33,7 +33,7 @@ fn lossy() -> (Lab, [crate::story::Person; 2]) {
     let lab = Lab::seeded(3);
     let room = lab.room("standup");
     let ana = room.join("ana");
-    let ben = room.join_over("ben", Weather::losing(0.05), Weather::losing(0.05));
+    let ben = room.join_over("ben", Weather::losing(0.15), Weather::losing(0.15));
     let people = [ana, ben];
     all_watch_each_other(&people, 640, 360);
     lab.run_for(secs(10));
