@@ -22,23 +22,28 @@ use crate::link::HostLink;
 use announce::{Announced, reachable_addresses};
 use handover::Neighbours;
 use snapshot::{Snapshot, Snapshots};
+use streams::Exchange;
 use worker::{Control, Engine, Worker};
 
 pub(crate) mod announce;
+mod framing;
 mod handover;
 pub(crate) mod snapshot;
 mod socket;
+mod streams;
 mod worker;
 
 /// How a host is set up.
 #[derive(Clone, Debug)]
 pub struct HostConfig {
-    /// UDP address of the media. Port 0 takes a free one. `[::]` means every address of both families.
+    /// Address of the media. Port 0 takes a free one. `[::]` means every address of both families.
     pub media: SocketAddr,
     /// Addresses under which participants reach `media`. Empty: those of the network interfaces.
     pub announce: Vec<Announced>,
     /// Threads that forward. More than one needs Linux (SO_REUSEPORT); elsewhere one is used.
     pub workers: NonZeroUsize,
+    /// Serve participants without UDP on the same port by TCP (RFC 6544).
+    pub tcp: bool,
     /// ICE-lite (RFC 8445 section 2.5): right for a host with an address of its own, wrong behind a NAT.
     pub ice_lite: bool,
 }
@@ -57,6 +62,14 @@ pub enum StartError {
     /// The media address could not be used.
     #[error("cannot open the media address {address} (UDP): {source}")]
     Bind {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The same port could not be used for TCP.
+    #[error("cannot open the media address {address} (TCP): {source}")]
+    Listen {
         /// What was asked for.
         address: SocketAddr,
         /// What the system said.
@@ -81,12 +94,13 @@ pub struct Host {
     fingerprint: Fingerprint,
     workers: Vec<mpsc::Sender<Control>>,
     snapshots: Snapshots,
-    dispatcher: AbortHandle,
+    /// What carries commands and accepts connections.
+    tasks: Vec<AbortHandle>,
 }
 
 impl Drop for Host {
     fn drop(&mut self) {
-        self.dispatcher.abort();
+        self.tasks.iter().for_each(AbortHandle::abort);
     }
 }
 
@@ -100,11 +114,7 @@ impl Host {
         } else {
             1
         };
-        let sockets =
-            socket::bind_all(config.media, workers).map_err(|source| StartError::Bind {
-                address: config.media,
-                source,
-            })?;
+        let (sockets, listeners) = open(config, workers)?;
         let media = sockets.address;
         let announced = reachable_addresses(media, sockets.is_dual, &config.announce)
             .map_err(StartError::Interfaces)?;
@@ -113,15 +123,20 @@ impl Host {
             Certificate::generate().map_err(|error| StartError::Engine(error.to_string()))?;
         let setup = Config {
             announced: announced.clone(),
+            has_tcp: config.tcp,
             ice_lite: config.ice_lite,
             candidates: CandidatePolicy {
                 is_loopback_allowed: media.ip().is_loopback(),
             },
         };
-        let seats = sockets
-            .per_worker
-            .into_iter()
-            .zip(Neighbours::introduce(workers));
+        let neighbours = Neighbours::introduce(workers);
+        let directory = neighbours
+            .iter()
+            .flatten()
+            .next()
+            .map(Neighbours::directory);
+        let seats = sockets.per_worker.into_iter().zip(neighbours);
+        let mut streams = Vec::with_capacity(workers);
         let mut controls = Vec::with_capacity(workers);
         let mut readers = Vec::with_capacity(workers);
         for (index, (sockets, neighbours)) in seats.enumerate() {
@@ -134,23 +149,34 @@ impl Host {
             .map_err(|error| StartError::Engine(error.to_string()))?;
             let (control, inbox) = mpsc::channel(CONTROL_QUEUE);
             let (publisher, reader) = watch::channel(Snapshot::default());
-            let worker = Worker::new(engine, neighbours, inbox, link.messages.clone(), publisher);
+            let (stream, happenings) = mpsc::channel(streams::QUEUE);
+            let messages = link.messages.clone();
+            let worker = Worker::new(engine, neighbours, inbox, messages, happenings, publisher);
             spawn(index, worker, sockets)?;
+            streams.push(stream);
             controls.push(control);
             readers.push(reader);
         }
-        let dispatcher = tokio::spawn(dispatch(link.commands, controls.clone()));
+        let exchange = Exchange::new(streams, directory);
+        let mut tasks =
+            vec![tokio::spawn(dispatch(link.commands, controls.clone())).abort_handle()];
+        for listener in listeners {
+            let address = config.media;
+            let listener = tokio::net::TcpListener::from_std(listener)
+                .map_err(|source| StartError::Listen { address, source })?;
+            tasks.push(tokio::spawn(exchange.clone().accept(listener)).abort_handle());
+        }
         Ok(Self {
             media,
             announced,
             fingerprint: certificate.fingerprint(),
             workers: controls,
             snapshots: Snapshots::new(readers),
-            dispatcher: dispatcher.abort_handle(),
+            tasks,
         })
     }
 
-    /// The UDP address in use, with the port that was chosen.
+    /// The address in use, with the port that was chosen.
     pub fn media(&self) -> SocketAddr {
         self.media
     }
@@ -181,6 +207,33 @@ impl Host {
         };
         if tokio::time::timeout(patience, stopped).await.is_err() {
             tracing::warn!("a media thread did not stop in time");
+        }
+    }
+}
+
+/// The sockets of the workers, and the listeners on the same port.
+fn open(
+    config: &HostConfig,
+    workers: usize,
+) -> Result<(socket::Bound, Vec<std::net::TcpListener>), StartError> {
+    let address = config.media;
+    let mut attempts = if address.port() == 0 {
+        socket::PORT_ATTEMPTS
+    } else {
+        1
+    };
+    loop {
+        attempts -= 1;
+        let bound = socket::bind_all(address, workers)
+            .map_err(|source| StartError::Bind { address, source })?;
+        if !config.tcp {
+            return Ok((bound, Vec::new()));
+        }
+        match streams::listen(bound.address, bound.is_dual) {
+            Ok(listeners) => return Ok((bound, listeners)),
+            // The port that was free for UDP is not for TCP: another one may be.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempts > 0 => {}
+            Err(source) => return Err(StartError::Listen { address, source }),
         }
     }
 }

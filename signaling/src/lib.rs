@@ -19,6 +19,7 @@ mod room;
 mod service;
 mod text;
 mod token;
+mod turn;
 
 pub use access::Access;
 pub use host::LinkId;
@@ -33,6 +34,7 @@ pub use token::{
     AUDIENCE, AdminToken, HostToken, JoinToken, KeyError, Keys, MAX_TOKEN, MAX_TOKEN_LIFE,
     ResumeToken, Secret, Token, TokenError,
 };
+pub use turn::Turn;
 
 #[cfg(test)]
 mod wire;

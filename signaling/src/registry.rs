@@ -33,6 +33,7 @@ use crate::now::Now;
 use crate::participant::{Participant, Presence};
 use crate::room::Room;
 use crate::token::{Keys, Secret};
+use crate::turn::Turn;
 
 pub use admin::RoomView;
 use session::Session;
@@ -56,6 +57,8 @@ pub struct RegistryConfig {
     pub secret: Secret,
     /// STUN and TURN servers that everybody is told.
     pub ice_servers: Vec<IceServer>,
+    /// A TURN server for which everybody gets credentials of their own.
+    pub turn: Option<Turn>,
     /// Bounds.
     pub limits: Limits,
 }

@@ -34,6 +34,7 @@ use crate::limits::Limits;
 use crate::now::Now;
 use crate::registry::{ConnectionId, Registry, RegistryConfig};
 use crate::token::{Keys, Secret, Token};
+use crate::turn::Turn;
 use actor::{Actor, Event};
 use admission::Admission;
 use lockout::Lockout;
@@ -56,6 +57,8 @@ pub struct ServiceConfig {
     pub secret: Secret,
     /// STUN and TURN servers that everybody is told.
     pub ice_servers: Vec<IceServer>,
+    /// A TURN server for which everybody gets credentials of their own.
+    pub turn: Option<Turn>,
     /// Origins of pages elsewhere that may use this service, as `https://example.org` (no path).
     pub allowed_origins: Vec<String>,
     /// Bounds.
@@ -69,6 +72,7 @@ impl ServiceConfig {
             access,
             secret,
             ice_servers: Vec::new(),
+            turn: None,
             allowed_origins: Vec::new(),
             limits: Limits::default(),
         }
@@ -110,6 +114,7 @@ impl Service {
             access: config.access.clone(),
             secret: config.secret.clone(),
             ice_servers: config.ice_servers.clone(),
+            turn: config.turn.clone(),
             limits: config.limits.clone(),
         };
         let mut seed = [0; 32];

@@ -359,6 +359,7 @@ impl Site {
         ));
         let config = Config {
             announced: vec![address],
+            has_tcp: false,
             ice_lite: true,
             candidates: CandidatePolicy::default(),
         };

@@ -38,6 +38,7 @@ impl House {
             media: "127.0.0.1:0".parse().unwrap(),
             announce: Vec::new(),
             workers: NonZeroUsize::MIN,
+            tcp: true,
             ice_lite: true,
         };
         let host = Host::start(&config, link).unwrap();

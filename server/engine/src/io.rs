@@ -12,6 +12,9 @@ use crate::transport::SrtpKeys;
 pub struct Config {
     /// Addresses under which participants reach the socket; each becomes an ICE host candidate.
     pub announced: Vec<SocketAddr>,
+    /// They are reached by TCP as well (RFC 6544), under the same ports. To the engine a framed connection is a sender of
+    /// datagrams like any other.
+    pub has_tcp: bool,
     /// ICE-lite (RFC 8445 section 2.5): right for a host with an address of its own, wrong behind a NAT.
     pub ice_lite: bool,
     /// Which candidates of participants a full ICE agent may send checks to.

@@ -16,7 +16,8 @@ mod policy;
 
 pub use answer::{AnswerParams, LocalTransport, Slot, answer};
 pub use candidate::{
-    Candidate, CandidateAddress, CandidateKind, CandidatePolicy, CandidateProtocol, host_candidates,
+    Candidate, CandidateAddress, CandidateKind, CandidatePolicy, CandidateProtocol,
+    host_candidates, passive_candidates,
 };
 pub use fragment::IceFragment;
 pub use media::{

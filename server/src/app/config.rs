@@ -22,6 +22,7 @@ use super::settings::{Command, SETTINGS, Setting, closest};
 pub(crate) struct Config {
     pub(crate) http: SocketAddr,
     pub(crate) media: SocketAddr,
+    pub(crate) media_tcp: bool,
     pub(crate) admin: SocketAddr,
     pub(crate) announce: Vec<Announced>,
     pub(crate) secret: Option<Secret>,
@@ -37,6 +38,8 @@ pub(crate) struct Config {
     pub(crate) name: String,
     pub(crate) workers: NonZeroUsize,
     pub(crate) ice_servers: Vec<IceServer>,
+    pub(crate) turn_urls: Vec<String>,
+    pub(crate) turn_secret: Option<String>,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
     /// What was set, as it was written, and where; secrets are left out.
@@ -87,6 +90,7 @@ impl Default for Config {
         Self {
             http: loopback(7880),
             media: loopback(7881),
+            media_tcp: true,
             admin: loopback(7882),
             announce: Vec::new(),
             secret: None,
@@ -102,6 +106,8 @@ impl Default for Config {
             name: "central".to_owned(),
             workers: HostConfig::default_workers(),
             ice_servers: Vec::new(),
+            turn_urls: Vec::new(),
+            turn_secret: None,
             log: "info".to_owned(),
             log_format: LogFormat::Pretty,
             said: BTreeMap::new(),
@@ -205,6 +211,9 @@ impl Config {
         match key {
             "http" => self.http = address(key, value)?,
             "media" => self.media = address(key, value)?,
+            "media_tcp" => {
+                self.media_tcp = one_of(key, value, &[("on", true), ("off", false)])?;
+            }
             "admin" => self.admin = address(key, value)?,
             "announce" => self.announce = parsed(key, value)?,
             "secret" => self.secret = Some(secret(text(key, value)?.as_bytes())?),
@@ -253,6 +262,17 @@ impl Config {
                     .ok_or_else(|| format!("`workers` is a number from 1 to {MOST_WORKERS}"))?;
             }
             "ice_servers" => self.ice_servers = value.ice_servers(),
+            "turn_urls" => {
+                let urls = value.list();
+                let is_turn = |url: &String| url.starts_with("turn:") || url.starts_with("turns:");
+                if let Some(wrong) = urls.iter().find(|url| !is_turn(url)) {
+                    return Err(format!(
+                        "`{key}` begins with turn: or turns:, not {wrong:?}"
+                    ));
+                }
+                self.turn_urls = urls;
+            }
+            "turn_secret" => self.turn_secret = Some(text(key, value)?.to_owned()),
             "log" => self.log = text(key, value)?.to_owned(),
             "log_format" => {
                 self.log_format = one_of(
@@ -276,6 +296,13 @@ impl Config {
             let message = "HTTPS from files needs both tls_cert and tls_key".to_owned();
             problems.push(Problem {
                 origin: "tls".to_owned(),
+                message,
+            });
+        }
+        if self.turn_urls.is_empty() != self.turn_secret.is_none() {
+            let message = "a TURN server needs both turn_urls and turn_secret; one with a fixed password belongs into ice_servers".to_owned();
+            problems.push(Problem {
+                origin: "turn_urls".to_owned(),
                 message,
             });
         }

@@ -211,6 +211,16 @@ fn media(page: &mut Page<'_>, workers: &[Snapshot]) -> fmt::Result {
         "Transmits lost to a full send buffer",
         sum(|w| w.traffic.send_dropped),
     )?;
+    page.gauge(
+        "media_connections",
+        "Connections that carry media by TCP",
+        sum(|w| w.traffic.streams),
+    )?;
+    page.counter(
+        "stream_dropped",
+        "Datagrams lost because the connection they were for did not keep up",
+        sum(|w| w.traffic.stream_dropped),
+    )?;
     let handovers = [
         ("sent", sum(|w| w.traffic.handed_over)),
         ("dropped", sum(|w| w.traffic.handover_dropped)),

@@ -42,7 +42,12 @@ impl Ready {
             writeln!(text, "  Open        {http}")?;
         }
         if let Some(media) = &self.media {
-            writeln!(text, "  Media       {media} (UDP)")?;
+            let ways = if config.media_tcp {
+                "UDP, and TCP where there is no UDP"
+            } else {
+                "UDP"
+            };
+            writeln!(text, "  Media       {media} ({ways})")?;
         }
         writeln!(text, "  Admin       http://{}/metrics", self.admin)?;
         if self.http.is_some() {

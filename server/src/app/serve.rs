@@ -7,7 +7,7 @@ use anyhow::Context;
 use baton_protocol::HostKind;
 use baton_server::link::{RemoteLink, connect};
 use baton_server::{Host, HostConfig, HostLink};
-use baton_signaling::{Access, Keys, Secret, Service, ServiceConfig};
+use baton_signaling::{Access, Keys, Secret, Service, ServiceConfig, Turn};
 
 use super::admin::Admin;
 use super::cli::Invocation;
@@ -127,6 +127,10 @@ fn service_config(config: &Config) -> anyhow::Result<ServiceConfig> {
     };
     Ok(ServiceConfig {
         ice_servers: config.ice_servers.clone(),
+        turn: config
+            .turn_secret
+            .clone()
+            .map(|secret| Turn::new(config.turn_urls.clone(), secret)),
         allowed_origins: config.allowed_origins.clone(),
         ..ServiceConfig::new(access, secret)
     })
@@ -148,6 +152,7 @@ fn start_host(config: &Config, link: HostLink) -> anyhow::Result<Host> {
         media: config.media,
         announce: config.announce.clone(),
         workers: config.workers,
+        tcp: config.media_tcp,
         ice_lite: true,
     };
     Ok(Host::start(&host, link)?)

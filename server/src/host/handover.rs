@@ -79,6 +79,11 @@ impl Neighbours {
         inboxes.into_iter().enumerate().map(view).collect()
     }
 
+    /// Who has which leg, for those who are no worker.
+    pub(crate) fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.directory)
+    }
+
     /// STUN requests for `ufrag` belong to this worker.
     pub(crate) fn claim(&self, ufrag: String) {
         self.directory.insert(ufrag, self.me);
@@ -167,7 +172,7 @@ impl Neighbours {
 
 /// ICE user fragment to worker, for all workers. Touched when legs come and go, and by STUN of unknown senders.
 #[derive(Debug, Default)]
-struct Directory {
+pub(crate) struct Directory {
     owners: RwLock<HashMap<String, usize>>,
 }
 
@@ -182,7 +187,7 @@ impl Directory {
         owners.remove(ufrag);
     }
 
-    fn owner(&self, ufrag: &str) -> Option<usize> {
+    pub(crate) fn owner(&self, ufrag: &str) -> Option<usize> {
         let owners = self.owners.read().unwrap_or_else(PoisonError::into_inner);
         owners.get(ufrag).copied()
     }

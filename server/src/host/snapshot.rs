@@ -39,6 +39,10 @@ pub struct Traffic {
     pub handover_dropped: u64,
     /// Datagrams that no worker knows.
     pub unknown: u64,
+    /// Connections now that carry media by TCP.
+    pub streams: u64,
+    /// Datagrams lost because the connection they were for did not keep up.
+    pub stream_dropped: u64,
     /// Messages for signaling lost because the link's queue stayed full.
     pub messages_dropped: u64,
 }

@@ -267,7 +267,7 @@ const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
 const SEND_BUFFER: usize = 4 * 1024 * 1024;
 
 /// Tries to find one free port that both families can have.
-const PORT_ATTEMPTS: u32 = 8;
+pub(super) const PORT_ATTEMPTS: u32 = 8;
 
 #[cfg(test)]
 mod tests {

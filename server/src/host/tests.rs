@@ -1,6 +1,7 @@
 //! The host over real sockets, with a stand-in for the engine.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream, UdpSocket};
 
 use baton_protocol::HostMessage;
 
@@ -41,6 +42,75 @@ async fn unknown_senders_get_no_answer_and_are_counted() {
     wait_until(async || rig.total(|s| s.traffic.unknown).await == 2).await;
     sender.set_nonblocking(true).unwrap();
     assert!(sender.recv(&mut [0; 100]).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_reaches_the_worker_of_its_room_and_is_answered_on_it() {
+    let mut rig = rig(3);
+    for n in 0..6 {
+        let room = format!("room-{n}");
+        rig.open(&room).await;
+        let mut stream = connection(&rig);
+        let request = binding_request(&room);
+        write_frame(&mut stream, &request);
+        assert_eq!(read_frame(&mut stream), Some(reversed(&request)));
+        // In two pieces, as networks cut them.
+        stream.write_all(&[0, 5, b'm', b'e']).unwrap();
+        stream.write_all(b"dia").unwrap();
+        assert_eq!(read_frame(&mut stream), Some(b"aidem".to_vec()));
+        write_frame(&mut stream, b"burst");
+        for _ in 0..10 {
+            assert_eq!(read_frame(&mut stream), Some(vec![1; 100]));
+        }
+        assert_eq!(rig.total(|s| s.traffic.streams).await, 1);
+        drop(stream);
+        wait_until(async || rig.total(|s| s.traffic.streams).await == 0).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_asks_for_nobody_is_closed_without_a_word() {
+    let mut rig = rig(2);
+    rig.open("a").await;
+    let too_long = [0xff; 300].to_vec();
+    let nonsense = b"GET / HTTP/1.1\r\nHost: baton\r\n\r\n".to_vec();
+    let mut nobody = vec![0, u8::try_from(binding_request("nobody").len()).unwrap()];
+    nobody.extend(binding_request("nobody"));
+    for bytes in [too_long, nonsense, nobody, vec![0, 0]] {
+        let mut stream = connection(&rig);
+        stream.write_all(&bytes).unwrap();
+        assert_eq!(read_frame(&mut stream), None);
+    }
+    let mut stream = connection(&rig);
+    write_frame(&mut stream, &binding_request("a"));
+    assert!(read_frame(&mut stream).is_some(), "others are served");
+}
+
+fn connection(rig: &Rig) -> TcpStream {
+    let stream = TcpStream::connect(rig.host.media()).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    stream
+}
+
+fn write_frame(stream: &mut TcpStream, datagram: &[u8]) {
+    let mut framed = Vec::new();
+    assert!(framing::push(&mut framed, datagram));
+    stream.write_all(&framed).unwrap();
+}
+
+/// `None`: the other side has closed the connection.
+fn read_frame(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut prefix = [0; 2];
+    match stream.read_exact(&mut prefix) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => panic!("an answer in time"),
+        Err(_) => return None,
+    }
+    let mut datagram = vec![0; usize::from(u16::from_be_bytes(prefix))];
+    stream.read_exact(&mut datagram).unwrap();
+    Some(datagram)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,6 +229,7 @@ fn rig(workers: usize) -> Rig {
         media: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0),
         announce: Vec::new(),
         workers: NonZeroUsize::new(workers).unwrap(),
+        tcp: true,
         ice_lite: true,
     };
     let (commands, inbox) = mpsc::channel(4);

@@ -18,9 +18,11 @@ use baton_protocol::{HostCommand, HostMessage};
 pub(crate) use standin::Engine;
 use tokio::sync::{mpsc, watch};
 
+use super::framing;
 use super::handover::{Handover, Neighbours, Parcel};
 use super::snapshot::{PERIOD, Snapshot, Traffic};
 use super::socket::{Batch, MediaSocket};
+use super::streams::{Happening, Streams};
 
 #[cfg(test)]
 mod standin;
@@ -40,6 +42,7 @@ enum Wake {
     Look,
     Control(Option<Control>),
     Parcel(Parcel),
+    Stream(Happening),
 }
 
 pub(crate) struct Worker {
@@ -48,6 +51,9 @@ pub(crate) struct Worker {
     control: mpsc::Receiver<Control>,
     messages: mpsc::Sender<HostMessage>,
     backlog: VecDeque<HostMessage>,
+    /// Media by TCP, if somebody has no other way.
+    streams: Streams,
+    happenings: mpsc::Receiver<Happening>,
     batch: Batch,
     outgoing: Vec<u8>,
     traffic: Traffic,
@@ -62,6 +68,7 @@ impl Worker {
         neighbours: Option<Neighbours>,
         control: mpsc::Receiver<Control>,
         messages: mpsc::Sender<HostMessage>,
+        happenings: mpsc::Receiver<Happening>,
         snapshots: watch::Sender<Snapshot>,
     ) -> Self {
         let now = Instant::now();
@@ -71,6 +78,8 @@ impl Worker {
             control,
             messages,
             backlog: VecDeque::new(),
+            streams: Streams::default(),
+            happenings,
             batch: Batch::new(),
             outgoing: Vec::with_capacity(LARGEST_TRANSMIT),
             traffic: Traffic::default(),
@@ -92,6 +101,7 @@ impl Worker {
             let is_last = self.obey(wake, now);
             self.receive(&sockets, now);
             self.take_over(now);
+            self.take_streams(now);
             self.expire(now);
             self.transmit(&sockets, now).await;
             self.report(&sockets);
@@ -111,6 +121,10 @@ impl Worker {
             Wake::Control(some) => some,
             Wake::Parcel(parcel) => {
                 self.unpack(parcel, now);
+                None
+            }
+            Wake::Stream(happening) => {
+                self.handle_stream(happening, now);
                 None
             }
         };
@@ -146,6 +160,11 @@ impl Worker {
         for (meta, bytes) in self.batch.filled(count) {
             let stride = meta.stride.max(1);
             let (remote, local) = (meta.addr, socket.local(meta.dst_ip));
+            // An address is one or the other, or answers would take the wrong way.
+            if self.streams.has(remote) {
+                self.traffic.unknown += 1;
+                continue;
+            }
             let mut start = 0;
             while let Some(datagram) = next_datagram(bytes, start, stride) {
                 self.traffic.received += 1;
@@ -201,6 +220,42 @@ impl Worker {
         }
     }
 
+    /// What came by TCP, up to a budget.
+    fn take_streams(&mut self, now: Instant) {
+        for _ in 0..HAPPENINGS_PER_TURN {
+            let Ok(happening) = self.happenings.try_recv() else {
+                return;
+            };
+            self.handle_stream(happening, now);
+        }
+    }
+
+    fn handle_stream(&mut self, happening: Happening, now: Instant) {
+        let (remote, local, mut frames) = match happening {
+            Happening::Opened { remote, outbox } => return self.streams.insert(remote, outbox),
+            Happening::Closed { remote, number } => return self.streams.remove(remote, number),
+            Happening::Frames {
+                remote,
+                local,
+                frames,
+            } => (remote, local, frames),
+        };
+        let mut at = 0;
+        while let Some(bytes) = framing::next(&mut frames, &mut at) {
+            self.traffic.received += 1;
+            let datagram = Datagram {
+                remote,
+                local,
+                bytes,
+            };
+            if self.engine.handle_datagram(datagram, now) == Routed::Elsewhere {
+                // Its leg is gone, or it never had one: whoever needs another connection makes it.
+                self.traffic.unknown += 1;
+                return self.streams.close(remote);
+            }
+        }
+    }
+
     fn expire(&mut self, now: Instant) {
         if self.engine.poll_timeout().is_some_and(|due| due <= now) {
             self.engine.handle_timeout(now);
@@ -212,6 +267,9 @@ impl Worker {
         let mut has_waited = false;
         while let Some(transmit) = self.engine.poll_transmit(&mut self.outgoing, now) {
             let bytes = self.outgoing.get(..transmit.size).unwrap_or(&self.outgoing);
+            if self.streams.send(&transmit, bytes, &mut self.traffic) {
+                continue;
+            }
             let Some(socket) = sockets.iter().find(|s| s.reaches(transmit.destination)) else {
                 self.traffic.send_errors += 1;
                 continue;
@@ -229,7 +287,7 @@ impl Worker {
                 }
                 Event::Message(_) => self.traffic.messages_dropped += 1,
                 Event::Farewell { destination, bytes } => {
-                    part(sockets, destination, &bytes, &mut self.traffic);
+                    self.part(sockets, destination, &bytes);
                 }
                 // Only for legs without a data channel, which no message of signaling makes.
                 Event::Path { .. } => {}
@@ -258,11 +316,30 @@ impl Worker {
         }
     }
 
+    /// Last words are not waited for: whoever misses them notices the silence.
+    fn part(&mut self, sockets: &[MediaSocket], destination: SocketAddr, bytes: &[u8]) {
+        let transmit = Transmit {
+            destination,
+            source: None,
+            size: bytes.len(),
+            segment_size: None,
+        };
+        if self.streams.send(&transmit, bytes, &mut self.traffic) {
+            return;
+        }
+        let socket = sockets.iter().find(|s| s.reaches(destination));
+        let sent = socket.map(|socket| socket.send(&transmit, bytes, &mut 0, &mut self.traffic));
+        if !matches!(sent, Some(Ok(()))) {
+            self.traffic.send_dropped += 1;
+        }
+    }
+
     fn publish(&mut self, sockets: &mut [MediaSocket], now: Instant) {
         if now < self.publish_at {
             return;
         }
         self.publish_at = now + PERIOD;
+        self.traffic.streams = self.streams.len() as u64;
         self.snapshots.send_replace(Snapshot {
             engine: self.engine.stats().clone(),
             traffic: self.traffic,
@@ -302,6 +379,7 @@ impl Worker {
             () = readable => Wake::Look,
             control = self.control.recv() => Wake::Control(control),
             Some(parcel) = parcel => Wake::Parcel(parcel),
+            Some(happening) = self.happenings.recv() => Wake::Stream(happening),
             _ = self.messages.reserve(), if !self.backlog.is_empty() => Wake::Look,
             () = tokio::time::sleep_until(deadline.into()) => Wake::Look,
         }
@@ -358,24 +436,10 @@ async fn send(
     }
 }
 
-/// Last words are not waited for: whoever misses them notices the silence.
-fn part(sockets: &[MediaSocket], destination: SocketAddr, bytes: &[u8], traffic: &mut Traffic) {
-    let transmit = Transmit {
-        destination,
-        source: None,
-        size: bytes.len(),
-        segment_size: None,
-    };
-    let socket = sockets.iter().find(|s| s.reaches(destination));
-    let sent = socket.map(|socket| socket.send(&transmit, bytes, &mut 0, traffic));
-    if !matches!(sent, Some(Ok(()))) {
-        traffic.send_dropped += 1;
-    }
-}
-
 const COMMANDS_PER_TURN: usize = 64;
 const BATCHES_PER_TURN: usize = 32;
 const PARCELS_PER_TURN: usize = 256;
+const HAPPENINGS_PER_TURN: usize = 64;
 
 /// Messages that wait in the worker while the link's queue is full.
 const BACKLOG: usize = 4096;

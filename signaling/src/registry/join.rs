@@ -344,6 +344,9 @@ impl Registry {
             expires_at: now.unix_s() + MAX_TOKEN_LIFE.as_secs(),
         });
         let grants = me.grants.clone();
+        let turn = self.config.turn.as_ref();
+        let turn = turn.map(|turn| turn.server(&id.to_string(), now.unix_s()));
+        let ice_servers = self.config.ice_servers.iter().cloned().chain(turn);
         let announcement = me.is_visible().then(|| me.info());
         let joined = Joined {
             protocol,
@@ -354,7 +357,7 @@ impl Registry {
             grants,
             host: term,
             participants: entry.seen_by(id),
-            ice_servers: self.config.ice_servers.clone(),
+            ice_servers: ice_servers.collect(),
         };
         if let Some(participant) = announcement {
             let message = ServiceMessage::Participant { participant };

@@ -18,7 +18,7 @@ use super::actor::Event;
 use super::host_socket::bearer;
 use super::problem::Problem;
 use super::sdpfrag::{self, MAX_FRAGMENT};
-use super::{Service, guard};
+use super::{Service, guard, now};
 use crate::registry::{Call, CallReply, Publisher, SessionId, SessionKey, SessionOpen};
 
 const SDP: &str = "application/sdp";
@@ -143,7 +143,10 @@ async fn open(
     headers.insert(LOCATION, header(&location)?);
     headers.insert(ETAG, header(&format!("\"{etag}\""))?);
     headers.insert(ACCEPT_PATCH, HeaderValue::from_static(FRAGMENT));
-    for link in service.inner.config.ice_servers.iter().flat_map(ice_links) {
+    let turn = service.inner.config.turn.as_ref();
+    let turn = turn.map(|turn| turn.server(default_name, now().unix_s()));
+    let servers = service.inner.config.ice_servers.iter().cloned().chain(turn);
+    for link in servers.flat_map(|server| ice_links(&server)) {
         headers.append(LINK, header(&link)?);
     }
     Ok(response)

@@ -47,6 +47,7 @@ impl World {
             access: Access::Open,
             secret: Secret::new("simulated meetings have no secrets").expect("long enough"),
             ice_servers: Vec::new(),
+            turn: None,
             limits: Limits::default(),
         };
         self.office.registry = Some(Registry::new(config, seed, self.clock()));

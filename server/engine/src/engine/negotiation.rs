@@ -78,6 +78,7 @@ impl Engine {
         let params = AnswerParams {
             transport: &local,
             announced: &self.config.announced,
+            has_tcp: self.config.has_tcp,
             is_lite: self.config.ice_lite,
             session: leg.session,
             version: leg.answers,
@@ -252,10 +253,11 @@ impl Engine {
         };
         self.announce_ufrag(key, &local.ufrag);
         self.queue(key);
-        let candidates = sdp::host_candidates(&self.config.announced)
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let mut candidates = sdp::host_candidates(&self.config.announced);
+        if self.config.has_tcp {
+            candidates.extend(sdp::passive_candidates(&self.config.announced));
+        }
+        let candidates = candidates.iter().map(ToString::to_string).collect();
         let ice = IceParameters {
             ufrag: local.ufrag.clone(),
             pwd: local.pwd.as_str().to_owned(),

@@ -2,7 +2,7 @@
 
 use std::fmt::{Arguments, Write};
 
-use super::candidate::host_candidates;
+use super::candidate::{host_candidates, passive_candidates};
 use super::media::{
     CodecLine, CodecName, Direction, ExtensionLine, MediaKind, MediaLine, SsrcPair,
 };
@@ -46,6 +46,8 @@ pub struct AnswerParams<'a> {
     pub transport: &'a LocalTransport,
     /// Addresses under which the host is reached.
     pub announced: &'a [SocketAddr],
+    /// They are reached by TCP too.
+    pub has_tcp: bool,
     /// ICE-lite.
     pub is_lite: bool,
     /// `o=` line: stays the same for a leg's life.
@@ -185,6 +187,10 @@ impl Writer {
         self.line(format_args!("a=setup:{}", setup.as_str()));
         if is_first {
             for candidate in host_candidates(params.announced) {
+                self.line(format_args!("a=candidate:{candidate}"));
+            }
+            let tcp = params.announced.iter().filter(|_| params.has_tcp);
+            for candidate in passive_candidates(&tcp.copied().collect::<Vec<_>>()) {
                 self.line(format_args!("a=candidate:{candidate}"));
             }
             self.line(format_args!("a=end-of-candidates"));

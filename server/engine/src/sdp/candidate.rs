@@ -146,6 +146,10 @@ impl fmt::Display for Candidate {
             CandidateAddress::Name(name) => f.write_str(name)?,
         }
         write!(f, " {port} typ {}", self.kind.as_str())?;
+        // RFC 6544 section 4.5. Of TCP only a host's own are ever written, and it waits to be called.
+        if self.protocol == CandidateProtocol::Tcp {
+            f.write_str(" tcptype passive")?;
+        }
         // A reflexive or relayed candidate must name a related address; the unspecified one gives nothing away.
         if self.kind != CandidateKind::Host {
             f.write_str(" raddr 0.0.0.0 rport 0")?;
@@ -207,24 +211,86 @@ impl CandidatePolicy {
 #[must_use]
 pub fn host_candidates(announced: &[SocketAddr]) -> Vec<Candidate> {
     const HOST_PREFERENCE: u32 = 126;
+    let local_preference = |index| u32::from(u16::MAX - index);
+    candidates(
+        announced,
+        CandidateProtocol::Udp,
+        HOST_PREFERENCE,
+        local_preference,
+    )
+}
+
+/// The same addresses by TCP (RFC 6544, passive): for networks without UDP, so any candidate of that is better.
+#[must_use]
+pub fn passive_candidates(announced: &[SocketAddr]) -> Vec<Candidate> {
+    /// Below all of UDP but relays; the recommendation of RFC 6544 section 4.2 leaves the number open.
+    const TCP_PREFERENCE: u32 = 90;
+    /// Section 4.2: 3 bits of direction, passive being 4, then 13 bits of choice.
+    const PASSIVE: u32 = 4 << 13;
+    let local_preference = |index| PASSIVE + (0x1fff - u32::from(index).min(0x1fff));
+    candidates(
+        announced,
+        CandidateProtocol::Tcp,
+        TCP_PREFERENCE,
+        local_preference,
+    )
+}
+
+fn candidates(
+    announced: &[SocketAddr],
+    protocol: CandidateProtocol,
+    type_preference: u32,
+    local_preference: impl Fn(u16) -> u32,
+) -> Vec<Candidate> {
     const COMPONENT: u16 = 1;
     let mut addresses = announced.to_vec();
     addresses.sort_by_key(|address| address.is_ipv4());
+    let foundation = |index: u16| match protocol {
+        CandidateProtocol::Udp => (index + 1).to_string(),
+        CandidateProtocol::Tcp => format!("t{}", index + 1),
+    };
     (0_u16..)
         .zip(addresses)
-        .map(|(index, address)| {
-            let local_preference = u32::from(u16::MAX - index);
-            Candidate {
-                foundation: (index + 1).to_string(),
-                component: COMPONENT,
-                protocol: CandidateProtocol::Udp,
-                priority: (HOST_PREFERENCE << 24)
-                    + (local_preference << 8)
-                    + (256 - u32::from(COMPONENT)),
-                address: CandidateAddress::Ip(address.ip()),
-                port: address.port(),
-                kind: CandidateKind::Host,
-            }
+        .map(|(index, address)| Candidate {
+            foundation: foundation(index),
+            component: COMPONENT,
+            protocol,
+            priority: (type_preference << 24)
+                + (local_preference(index) << 8)
+                + (256 - u32::from(COMPONENT)),
+            address: CandidateAddress::Ip(address.ip()),
+            port: address.port(),
+            kind: CandidateKind::Host,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tcp_is_offered_passively_and_after_every_address_of_udp() {
+        let announced: Vec<SocketAddr> = ["203.0.113.7:7881", "[2001:db8::7]:7881"]
+            .map(|text| text.parse().expect("address"))
+            .to_vec();
+        let tcp = passive_candidates(&announced);
+        assert_eq!(
+            tcp[1].to_string(),
+            "t2 1 tcp 1520434943 203.0.113.7 7881 typ host tcptype passive"
+        );
+        let least = host_candidates(&announced)
+            .into_iter()
+            .map(|udp| udp.priority)
+            .min();
+        assert!(tcp.iter().all(|tcp| Some(tcp.priority) < least));
+        assert!(tcp[0].priority > tcp[1].priority, "IPv6 first");
+        let read = Candidate::parse(&tcp[0].to_string()).expect("a candidate");
+        assert_eq!(read, tcp[0]);
+        assert_eq!(
+            read.usable(CandidatePolicy::default()),
+            None,
+            "nobody is called"
+        );
+    }
 }

@@ -56,6 +56,7 @@ impl Webinar {
         let now = Instant::now();
         let config = Config {
             announced: vec![host()],
+            has_tcp: false,
             ice_lite: true,
             candidates: CandidatePolicy::default(),
         };

@@ -108,6 +108,17 @@ fn others_are_let_near_only_with_a_secret() {
 }
 
 #[test]
+fn a_turn_server_needs_its_secret() {
+    let urls = ("turn_urls", "turn:a.example:3478,turns:a.example");
+    assert!(told(load(&invocation(Command::All, &[urls]))).contains("turn_secret"));
+    let config = load(&invocation(Command::All, &[urls, ("turn_secret", "s")])).unwrap();
+    assert_eq!(config.turn_urls.len(), 2);
+    assert!(!config.shown().contains("turn_secret = \"s\""));
+    let wrong = [("turn_urls", "stun:a.example"), ("turn_secret", "s")];
+    assert!(told(load(&invocation(Command::All, &wrong))).contains("turn: or turns:"));
+}
+
+#[test]
 fn each_command_says_what_it_is_missing() {
     type Case = (
         Command,

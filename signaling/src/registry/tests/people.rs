@@ -443,3 +443,13 @@ fn texts(messages: &[ServiceMessage]) -> Vec<String> {
     });
     texts.collect()
 }
+
+#[test]
+fn everybody_gets_turn_credentials_of_their_own() {
+    let mut stage = Stage::open();
+    let (ana, bo) = (stage.join(ANA, "tea", "Ana"), stage.join(BO, "tea", "Bo"));
+    let server = |joined: &baton_protocol::Joined| joined.ice_servers[0].clone();
+    let end = stage.now_s() + 24 * 3600;
+    assert_eq!(server(&ana).username, Some(format!("{end}:{}", ana.me)));
+    assert_ne!(server(&ana).credential, server(&bo).credential);
+}

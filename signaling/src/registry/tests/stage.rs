@@ -12,7 +12,7 @@ use baton_protocol::{
 use crate::registry::{
     Call, CallId, CallReply, CloseReason, ConnectionId, Output, Registry, RegistryConfig,
 };
-use crate::{Access, JoinToken, Keys, Limits, LinkId, Now, Secret, Token};
+use crate::{Access, JoinToken, Keys, Limits, LinkId, Now, Secret, Token, Turn};
 
 /// Wall clock of the first moment, in seconds.
 pub(super) const START: u64 = 1_800_000_000;
@@ -64,6 +64,7 @@ impl Stage {
             access,
             secret: secret(),
             ice_servers: Vec::new(),
+            turn: Some(Turn::new(vec!["turn:a".to_owned()], "secret".to_owned())),
             limits: Limits::default(),
         };
         let seed = [u8::try_from(age % 251).expect("small") + 1; 32];

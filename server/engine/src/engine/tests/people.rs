@@ -89,6 +89,7 @@ impl Meeting {
         let now = Instant::now();
         let config = Config {
             announced: vec!["192.0.2.1:7881".parse().expect("address")],
+            has_tcp: false,
             ice_lite: true,
             candidates: CandidatePolicy::default(),
         };
