@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 mod cli;
 mod join;
 mod lines;
+mod source;
 
 use cli::{Cli, Command};
 

@@ -10,14 +10,16 @@ use std::time::Instant;
 
 use baton_protocol::{
     ErrorCode, IceServer, Joined, LegId, MediaKind, ParticipantId, PathFromHost, PathToHost,
-    PeerMessage, ServiceMessage, SlotShown, SlotView,
+    PeerMessage, ServiceMessage, SlotShown, SlotView, Source, TrackId,
 };
 use baton_server::link::{Trust, backoff};
 use tokio::sync::mpsc;
 
+use crate::assembly::Received;
 use crate::invite::{Invite, Secret};
 use crate::ladder::Condition;
-use crate::leg::{Leg, LegEvent, LegEvents, LegPlan, Offer, Publication, Slot};
+use crate::leg::{Leg, LegEvent, LegEvents, LegPlan, Offer, Slot};
+use crate::publish::Publication;
 use crate::room::{Change, Room};
 use crate::session::{Entrance, Session, SessionEvent};
 use crate::view::{Size, View, wants};
@@ -46,6 +48,8 @@ pub struct Plan {
     pub video_slots: usize,
     /// What is sent.
     pub publications: Vec<Publication>,
+    /// Who gets the frames that come; without it they are only counted. A full queue loses frames.
+    pub frames: Option<mpsc::Sender<Received>>,
 }
 
 /// A participant's call.
@@ -150,6 +154,21 @@ impl Call {
         self.is_joined && self.session.say(PeerMessage::Chat { text, to: None })
     }
 
+    /// Mutes or unmutes what one sends of a source, and lets everybody know.
+    pub fn set_muted(&mut self, source: Source, is_muted: bool) {
+        let publications = self.plan.publications.iter();
+        publications
+            .filter(|publication| publication.source() == source)
+            .for_each(|publication| publication.set_muted(is_muted));
+        self.tell_mutes();
+    }
+
+    /// Is nothing sent of a source? Also where there is nothing to send.
+    pub fn is_muted(&self, source: Source) -> bool {
+        let mut publications = self.plan.publications.iter();
+        !publications.any(|publication| publication.source() == source && !publication.is_muted())
+    }
+
     /// The room, once one was let in.
     pub fn room(&self) -> Option<&Room> {
         self.room.as_ref()
@@ -205,6 +224,15 @@ impl Call {
                     current.leg.accept(sdp);
                 }
             }
+            ServiceMessage::Participant { participant }
+                if self
+                    .room
+                    .as_ref()
+                    .is_some_and(|room| room.me() == participant.id) =>
+            {
+                self.tell_mutes()
+            }
+            ServiceMessage::MutedByModerator { track, .. } => self.handle_muted(track),
             ServiceMessage::LegClosed { leg, message } if self.is_current(leg) => {
                 self.replace(&message)
             }
@@ -220,12 +248,42 @@ impl Call {
             | ServiceMessage::ParticipantLeft { .. }
             | ServiceMessage::HostChanged { .. }
             | ServiceMessage::LegClosed { .. }
-            | ServiceMessage::MutedByModerator { .. }
             | ServiceMessage::Removed { .. }
             | ServiceMessage::Pong { .. }
             | ServiceMessage::Unknown => {}
         }
         self.show();
+    }
+
+    /// A moderator's mute is obeyed until one unmutes oneself.
+    fn handle_muted(&mut self, track: TrackId) {
+        let room = self.room.as_ref();
+        if let Some(source) = room.and_then(|room| room.source_of(room.me(), track)) {
+            let publications = self.plan.publications.iter();
+            publications
+                .filter(|publication| publication.source() == source)
+                .for_each(|publication| publication.set_muted(true));
+        }
+    }
+
+    /// Says which own tracks are muted, where the room knows it otherwise.
+    fn tell_mutes(&self) {
+        let Some(room) = self.room.as_ref().filter(|_| self.is_joined) else {
+            return;
+        };
+        let own = room.participant(room.me());
+        for track in own.iter().flat_map(|me| &me.tracks) {
+            let mut publications = self.plan.publications.iter();
+            let publication = publications.find(|publication| publication.source() == track.source);
+            if let Some(muted) = publication.map(Publication::is_muted)
+                && muted != track.muted
+            {
+                self.session.say(PeerMessage::Mute {
+                    track: track.id,
+                    muted,
+                });
+            }
+        }
     }
 
     /// A leg to the same host outlives the socket; what was said into the gap is said again.
@@ -244,6 +302,7 @@ impl Call {
             Some(_) => self.replace("signaling knows this leg no more"),
             None => self.open(),
         }
+        self.tell_mutes();
     }
 
     /// Candidates may come after the end of their leg; only what was said of an offer matters.
@@ -356,6 +415,7 @@ impl Call {
             audio_slots: self.plan.audio_slots,
             video_slots: self.plan.video_slots,
             publications: self.plan.publications.clone(),
+            frames: self.plan.frames.clone(),
         };
         self.leg = Some(Current {
             leg: Leg::open(plan, self.outbox.clone()),

@@ -4,20 +4,22 @@
 //! host it is, what the slots shall show, when to open another ([`crate::Call`] decides that). The leg offers and the host
 //! answers; no transceiver is ever stopped, so that m-line 0, which carries the transport for all, stays.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use baton_protocol::{
-    IceServer, LayerInfo, LegId, MediaKind, ParticipantId, PathFromHost, PathToHost, Source,
-    TrackOffer,
+    IceServer, LegId, MediaKind, ParticipantId, PathFromHost, PathToHost, TrackOffer,
 };
 use tokio::sync::mpsc;
-use webrtc::media_stream::track_local::TrackLocal;
 
+use crate::assembly::Received;
+use crate::publish::Publication;
 use crate::reception::{Reception, Seen, Tally};
 
 mod connection;
+mod keyframes;
+mod receiver;
 mod reporter;
+mod sender;
 
 /// What a leg is made of.
 #[derive(Clone, Debug)]
@@ -34,25 +36,8 @@ pub struct LegPlan {
     pub video_slots: usize,
     /// What is sent.
     pub publications: Vec<Publication>,
-}
-
-/// One track that is sent: whoever has the handle writes packets to it.
-#[derive(Clone)]
-pub struct Publication {
-    /// Where it comes from.
-    pub source: Source,
-    /// Encodings of a video track, smallest first.
-    pub layers: Vec<LayerInfo>,
-    /// The track.
-    pub track: Arc<dyn TrackLocal>,
-}
-
-impl fmt::Debug for Publication {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Publication")
-            .field("source", &self.source)
-            .finish_non_exhaustive()
-    }
+    /// Who gets the frames that come; without it they are only counted.
+    pub frames: Option<mpsc::Sender<Received>>,
 }
 
 /// A place for one received track.

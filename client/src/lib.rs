@@ -11,10 +11,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod assembly;
 pub mod call;
 pub mod invite;
 mod ladder;
 pub mod leg;
+pub mod media;
+mod offer;
+pub mod publish;
 pub mod reception;
 pub mod room;
 pub mod session;
@@ -22,6 +26,6 @@ pub mod view;
 
 pub use call::{Call, CallEvent, Ending, Plan, SlotReport};
 pub use invite::{InvalidInvite, Invite};
-pub use leg::Publication;
+pub use publish::Publication;
 pub use reception::{Reception, Tally};
 pub use room::{Change, Room};

@@ -17,7 +17,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Join a room and receive what the others show, until Ctrl-C
+    /// Join a room, receive what the others show and send test media or files, until Ctrl-C
     #[command(after_help = EXAMPLES)]
     Join(Join),
 }
@@ -42,12 +42,31 @@ pub(crate) struct Join {
     /// Most pictures received at a time
     #[arg(long, value_name = "COUNT", default_value_t = 9, value_parser = clap::value_parser!(u8).range(0..=63))]
     pub(crate) pictures: u8,
+    #[command(flatten)]
+    pub(crate) send: Send,
     /// One JSON object per line on stdout instead of text for people
     #[arg(long)]
     pub(crate) json: bool,
     /// Leave after so many seconds
     #[arg(long = "for", value_name = "SECONDS")]
     pub(crate) seconds: Option<u64>,
+}
+
+/// What is sent. Without any of these nothing is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Send {
+    /// Send the media that ships with the program: a picture in three sizes that shows its own number, and a hum
+    #[arg(long, conflicts_with_all = ["video", "audio"])]
+    pub(crate) test_media: bool,
+    /// Send a picture, over and over: VP8, VP9 or AV1 in .ivf, or H.264 in .h264 (Annex-B, constrained baseline)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) video: Option<PathBuf>,
+    /// Send a sound, over and over: Opus in .ogg or .opus
+    #[arg(long, value_name = "FILE")]
+    pub(crate) audio: Option<PathBuf>,
+    /// Pictures per second of an .h264 file, which does not say it
+    #[arg(long, value_name = "RATE", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=120))]
+    pub(crate) fps: u32,
 }
 
 fn size(text: &str) -> Result<Size, String> {
@@ -65,7 +84,12 @@ const EXAMPLES: &str = "\
 Examples:
   baton-client join http://localhost:7880/r/standup --name Ana
   baton-client join https://call.example.org/r/standup --token \"$TOKEN\" --watch 640x360
+  baton-client join http://localhost:7880/r/standup --test-media
+  baton-client join http://localhost:7880/r/standup --video talk.ivf --audio talk.ogg
   baton-client join http://localhost:7880/r/standup --json --for 60 | jq 'select(.event == \"stats\")'
+
+Files with a keyframe each second or two can be watched from anywhere:
+  ffmpeg -i talk.mp4 -c:v libvpx -b:v 1M -g 30 -auto-alt-ref 0 talk.ivf -c:a libopus talk.ogg
 
 Log lines go to stderr; BATON_LOG=debug shows more. A lost connection comes back by itself.
 

@@ -14,12 +14,14 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout
 use super::Outcome;
 use super::cli::Join;
 use super::lines::Lines;
+use super::source::Sending;
 
 pub(super) async fn until_over(join: &Join) -> anyhow::Result<Outcome> {
     let trust = match &join.ca {
         Some(file) => Trust::with_authorities(file)?,
         None => Trust::default(),
     };
+    let mut sending = Sending::read(&join.send)?;
     let mut call = Call::join(Plan {
         invite: join.invite.clone(),
         name: join.name.clone(),
@@ -28,8 +30,10 @@ pub(super) async fn until_over(join: &Join) -> anyhow::Result<Outcome> {
         watch: join.watch,
         audio_slots: AUDIO_SLOTS,
         video_slots: join.pictures.into(),
-        publications: Vec::new(),
+        publications: sending.publications(),
+        frames: None,
     });
+    sending.play();
     let mut lines = Lines::new(join.json);
     let mut signals = StopSignals::new().context("cannot listen for signals")?;
     let start = Instant::now();

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use baton_protocol::limits::MAX_PATH_MESSAGE;
-use baton_protocol::{CONTROL_CHANNEL, LegId, MediaKind, PULSE_CHANNEL, PathFromHost, TrackOffer};
+use baton_protocol::{CONTROL_CHANNEL, LegId, MediaKind, PULSE_CHANNEL, PathFromHost};
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::rtp_transceiver::RTCRtpTransceiverId;
 use rtc::rtp_transceiver::rtp_sender::{RTCRtpHeaderExtensionCapability, RtpCodecKind};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use webrtc::data_channel::{DataChannel, DataChannelEvent, RTCDataChannelInit};
 use webrtc::error::Result;
-use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
+use webrtc::media_stream::track_remote::TrackRemote;
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, RTCConfiguration, RTCConfigurationBuilder,
     RTCIceServer, RTCSessionDescription, Registry, SettingEngine, SettingEngineBuilder,
@@ -20,11 +20,16 @@ use webrtc::peer_connection::{
 };
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpTransceiver};
 
+use super::keyframes::{self, KeyframeRequests};
+use super::receiver::Receiver;
 use super::reporter::Reporter;
-use super::{Command, LegEvent, LegEvents, LegPlan, Offer, Publication, Slot};
-use crate::reception::Seen;
+use super::sender::Sender;
+use super::{Command, LegEvent, LegEvents, LegPlan, Offer, Slot};
+use crate::offer::Section;
+use crate::publish::AUDIO_LEVEL;
 
-type Slots = HashMap<RTCRtpTransceiverId, Slot>;
+/// Receive slots by the transceiver that fills them.
+pub(super) type Slots = HashMap<RTCRtpTransceiverId, (Slot, Section)>;
 
 /// Runs a leg until its handle is dropped. An error ends it at once.
 pub(super) async fn run(
@@ -37,9 +42,19 @@ pub(super) async fn run(
         leg: plan.id,
         events: events.clone(),
         tracks: reporter,
+        connected: Arc::default(),
     };
+    let connected = Arc::clone(&reporter.connected);
     let connection = build(&plan, reporter).await?;
-    let served = serve(&connection, &plan, &mut commands, &mut tracks, &events).await;
+    let served = serve(
+        &connection,
+        &plan,
+        &connected,
+        &mut commands,
+        &mut tracks,
+        &events,
+    )
+    .await;
     let closed = connection.close().await;
     served.and(closed)
 }
@@ -47,12 +62,13 @@ pub(super) async fn run(
 async fn serve(
     connection: &impl PeerConnection,
     plan: &LegPlan,
+    connected: &Notify,
     commands: &mut mpsc::Receiver<Command>,
     tracks: &mut mpsc::Receiver<Arc<dyn TrackRemote>>,
     events: &LegEvents,
 ) -> Result<()> {
     let control = open_channels(connection, plan.id, events).await?;
-    let (offer, slots) = offer(connection, plan).await?;
+    let (offer, senders, slots) = offer(connection, plan).await?;
     let description = RTCSessionDescription::offer(offer.sdp.clone())?;
     // First the offer, then the candidates that applying it makes.
     if events
@@ -76,8 +92,10 @@ async fn serve(
                 None => return Ok(()),
             },
             Some(track) = tracks.recv() => {
-                tokio::spawn(count(track, slots.clone()));
+                let receiver = Receiver::new(track, slots.clone(), plan.frames.clone());
+                tokio::spawn(receiver.run());
             }
+            () = connected.notified() => senders.iter().for_each(Sender::start),
         }
     }
 }
@@ -89,7 +107,9 @@ async fn build(plan: &LegPlan, reporter: Reporter) -> Result<impl PeerConnection
         uri: AUDIO_LEVEL.to_owned(),
     };
     media.register_header_extension(audio_level, RtpCodecKind::Audio, None)?;
-    let interceptors = register_default_interceptors(Registry::new(), &mut media)?;
+    let requests = KeyframeRequests::new(plan.publications.clone());
+    let interceptors = register_default_interceptors(Registry::new(), &mut media)?
+        .with(keyframes::SLOT.into(), requests);
     let mut addresses = vec!["0.0.0.0:0", "[::]:0"];
     if plan.is_loopback {
         addresses.extend(["127.0.0.1:0", "[::1]:0"]);
@@ -192,20 +212,21 @@ fn read(bytes: &[u8]) -> Option<PathFromHost> {
 }
 
 /// Publications first, then the slots. The numbers of the m-lines are known once there is an offer.
-async fn offer(connection: &impl PeerConnection, plan: &LegPlan) -> Result<(Offer, Slots)> {
+async fn offer(
+    connection: &impl PeerConnection,
+    plan: &LegPlan,
+) -> Result<(Offer, Vec<Sender>, Slots)> {
     let mut senders = Vec::with_capacity(plan.publications.len());
     for publication in &plan.publications {
-        let init = with_direction(RTCRtpTransceiverDirection::Sendonly);
-        let track = Arc::clone(&publication.track);
-        let sender = connection
-            .add_transceiver_from_track(track, Some(init))
-            .await?;
-        senders.push((sender, publication));
+        senders.push(Sender::add(connection, plan.id, publication.clone()).await?);
     }
     let mut receivers = Vec::with_capacity(plan.audio_slots + plan.video_slots);
     let audio = std::iter::repeat_n(MediaKind::Audio, plan.audio_slots);
     for kind in audio.chain(std::iter::repeat_n(MediaKind::Video, plan.video_slots)) {
-        let init = with_direction(RTCRtpTransceiverDirection::Recvonly);
+        let init = RTCRtpTransceiverInit {
+            direction: RTCRtpTransceiverDirection::Recvonly,
+            ..RTCRtpTransceiverInit::default()
+        };
         let codecs = match kind {
             MediaKind::Audio => RtpCodecKind::Audio,
             MediaKind::Video => RtpCodecKind::Video,
@@ -217,8 +238,8 @@ async fn offer(connection: &impl PeerConnection, plan: &LegPlan) -> Result<(Offe
     }
     let sdp = connection.create_offer(None).await?.sdp;
     let mut tracks = Vec::with_capacity(senders.len());
-    for (sender, publication) in senders {
-        tracks.push(track_offer(mid(sender.as_ref()).await?, publication));
+    for sender in &mut senders {
+        tracks.push(sender.offer(&sdp).await?);
     }
     let mut slots = Vec::with_capacity(receivers.len());
     let mut by_transceiver = Slots::new();
@@ -228,54 +249,17 @@ async fn offer(connection: &impl PeerConnection, plan: &LegPlan) -> Result<(Offe
             kind,
             reception: Arc::default(),
         };
-        by_transceiver.insert(receiver.id(), slot.clone());
+        let section = Section::find(&sdp, &slot.mid).unwrap_or_default();
+        by_transceiver.insert(receiver.id(), (slot.clone(), section));
         slots.push(slot);
     }
-    Ok((Offer { sdp, tracks, slots }, by_transceiver))
+    Ok((Offer { sdp, tracks, slots }, senders, by_transceiver))
 }
 
-fn with_direction(direction: RTCRtpTransceiverDirection) -> RTCRtpTransceiverInit {
-    RTCRtpTransceiverInit {
-        direction,
-        ..RTCRtpTransceiverInit::default()
-    }
-}
-
-async fn mid(transceiver: &dyn RtpTransceiver) -> Result<String> {
+pub(super) async fn mid(transceiver: &dyn RtpTransceiver) -> Result<String> {
     let mid = transceiver.mid().await?;
     Ok(mid.expect("an offer numbers every m-line"))
 }
-
-fn track_offer(mid: String, publication: &Publication) -> TrackOffer {
-    TrackOffer {
-        mid,
-        source: publication.source,
-        layers: publication.layers.clone(),
-        muted: false,
-    }
-}
-
-/// Counts the packets of a track until it ends. Its first event says which slot it fills.
-async fn count(track: Arc<dyn TrackRemote>, slots: Slots) {
-    let mut slot = None;
-    while let Some(event) = track.poll().await {
-        if let TrackRemoteEvent::OnOpen(opened) = event {
-            slot = slots.get(&RTCRtpTransceiverId::from(opened.receiver_id));
-        } else if let TrackRemoteEvent::OnRtpPacket(packet) = event
-            && let Some(slot) = slot
-        {
-            slot.handle_packet(Seen {
-                seq: packet.header.sequence_number,
-                marker: packet.header.marker,
-                csrc: packet.header.csrc.first().copied(),
-                payload: packet.payload.len(),
-            });
-        }
-    }
-}
-
-/// Loudness of a packet (RFC 6464): by it the host finds who speaks.
-const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 
 /// Received tracks whose reader has not started yet.
 const TRACKS: usize = 128;

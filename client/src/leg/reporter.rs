@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use baton_protocol::LegId;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use webrtc::media_stream::track_remote::TrackRemote;
 use webrtc::peer_connection::{
     PeerConnectionEventHandler, RTCIceGatheringState, RTCPeerConnectionIceEvent,
@@ -19,6 +19,7 @@ pub(super) struct Reporter {
     pub(super) leg: LegId,
     pub(super) events: LegEvents,
     pub(super) tracks: mpsc::Sender<Arc<dyn TrackRemote>>,
+    pub(super) connected: Arc<Notify>,
 }
 
 impl Reporter {
@@ -45,6 +46,7 @@ impl PeerConnectionEventHandler for Reporter {
 
     async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
         if state == RTCPeerConnectionState::Connected {
+            self.connected.notify_one();
             self.report(LegEvent::Connected);
         } else if state == RTCPeerConnectionState::Disconnected {
             self.report(LegEvent::Shaky);

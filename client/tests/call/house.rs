@@ -98,7 +98,11 @@ pub(crate) struct Guest {
 
 impl Guest {
     pub(crate) fn enter(link: &str, name: &str, publications: Vec<Publication>) -> Self {
-        let call = Call::join(Plan {
+        Self::of(Call::join(Self::plan(link, name, publications)))
+    }
+
+    pub(crate) fn plan(link: &str, name: &str, publications: Vec<Publication>) -> Plan {
+        Plan {
             trust: Trust::default(),
             invite: link.parse().unwrap(),
             name: name.to_owned(),
@@ -110,7 +114,11 @@ impl Guest {
             audio_slots: 2,
             video_slots: 3,
             publications,
-        });
+            frames: None,
+        }
+    }
+
+    pub(crate) fn of(call: Call) -> Self {
         Self {
             call,
             heard: Vec::new(),

@@ -4,6 +4,7 @@
 
 mod house;
 mod media;
+mod publish;
 
 use std::time::Duration;
 
@@ -47,7 +48,7 @@ async fn what_one_sends_the_other_receives_with_the_sender_s_number() {
     let media = Media::new();
     let mut ben = Guest::enter(&house.link, "Ben", Vec::new());
     ben.until("connected", connected).await;
-    let mut ana = Guest::enter(&house.link, "Ana", media.publications());
+    let mut ana = Guest::enter(&house.link, "Ana", media.publications.clone());
     ana.until("connected", connected).await;
     let sending = media.send();
     let id = ana.call.room().unwrap().me();

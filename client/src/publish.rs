@@ -1,0 +1,214 @@
+//! What is sent: a track is described once, fed with frames from one side, and carried by any number of legs at a time.
+//!
+//! Owns: SSRCs and the numbering of packets, so that two legs carry the same stream, packet by packet, and whoever receives
+//! both can merge them. Does not own: where frames come from (`play`), nor the legs, which come and go.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use baton_protocol::{LayerInfo, LegId, MediaKind, Source};
+use rtc::rtp::Packet;
+use tokio::sync::mpsc;
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+
+use crate::media::{Codec, Frame};
+use packetizer::Packetizer;
+
+pub(crate) use line::{AUDIO_LEVEL, Line};
+pub use play::play;
+pub use player::Player;
+
+mod line;
+mod packetizer;
+mod play;
+mod player;
+
+/// One track that is sent, as legs see it.
+#[derive(Clone)]
+pub struct Publication {
+    shared: Arc<Shared>,
+    requests: mpsc::Sender<usize>,
+}
+
+struct Shared {
+    source: Source,
+    codec: Codec,
+    /// One per SSRC; sound has one that is not told.
+    layers: Vec<LayerInfo>,
+    ssrcs: Vec<u32>,
+    is_muted: AtomicBool,
+    outlets: Mutex<Vec<Outlet>>,
+}
+
+/// A leg that carries the track.
+#[derive(Clone)]
+struct Outlet {
+    leg: LegId,
+    track: Arc<TrackLocalStaticRTP>,
+    line: Line,
+}
+
+/// The other side of a publication: takes frames, and says which layers shall send a keyframe.
+pub struct Feed {
+    shared: Arc<Shared>,
+    streams: Vec<Packetizer>,
+    requests: mpsc::Receiver<usize>,
+}
+
+impl Publication {
+    /// A track and the feed it is sent by. `layers` are the encodings of a picture, smallest first, each with a rid if there
+    /// is more than one; sound has none.
+    pub fn new(source: Source, codec: Codec, layers: Vec<LayerInfo>) -> (Self, Feed) {
+        let count = layers.len().max(1);
+        let ssrcs: Vec<u32> = (0..count).map(|_| rand::random()).collect();
+        let streams = ssrcs
+            .iter()
+            .map(|ssrc| Packetizer::new(codec, *ssrc, rand::random(), rand::random()))
+            .collect();
+        let shared = Arc::new(Shared {
+            source,
+            codec,
+            layers,
+            ssrcs,
+            is_muted: AtomicBool::new(false),
+            outlets: Mutex::default(),
+        });
+        let (requests, inbox) = mpsc::channel(REQUESTS);
+        let publication = Self {
+            shared: Arc::clone(&shared),
+            requests,
+        };
+        let feed = Feed {
+            shared,
+            streams,
+            requests: inbox,
+        };
+        (publication, feed)
+    }
+
+    /// Where it comes from.
+    pub fn source(&self) -> Source {
+        self.shared.source
+    }
+
+    /// How it is encoded.
+    pub fn codec(&self) -> Codec {
+        self.shared.codec
+    }
+
+    /// Encodings of a picture, smallest first. Empty for sound.
+    pub fn layers(&self) -> &[LayerInfo] {
+        match self.source().kind() {
+            MediaKind::Audio => &[],
+            MediaKind::Video => &self.shared.layers,
+        }
+    }
+
+    /// Is nothing sent, although frames come?
+    pub fn is_muted(&self) -> bool {
+        self.shared.is_muted.load(Ordering::Relaxed)
+    }
+
+    /// Sends nothing any more, or again.
+    pub fn set_muted(&self, is_muted: bool) {
+        self.shared.is_muted.store(is_muted, Ordering::Relaxed);
+    }
+
+    /// SSRC and rid of every stream.
+    pub(crate) fn streams(&self) -> impl Iterator<Item = (u32, Option<&str>)> {
+        let rids = self.shared.layers.iter().map(|layer| layer.rid.as_deref());
+        let rids = rids.chain(std::iter::repeat(None));
+        self.shared.ssrcs.iter().copied().zip(rids)
+    }
+
+    /// From now on `leg` carries the track too.
+    pub(crate) fn attach(&self, leg: LegId, track: Arc<TrackLocalStaticRTP>, line: Line) {
+        self.detach(leg);
+        self.shared.lock().push(Outlet { leg, track, line });
+    }
+
+    /// `leg` carries it no more.
+    pub(crate) fn detach(&self, leg: LegId) {
+        self.shared.lock().retain(|outlet| outlet.leg != leg);
+    }
+
+    /// Asks for a keyframe of the stream; of others nothing is known here.
+    pub(crate) fn request_keyframe(&self, ssrc: u32) {
+        let layer = self.shared.ssrcs.iter().position(|known| *known == ssrc);
+        if let Some(layer) = layer {
+            // A full queue holds a request already.
+            let _ = self.requests.try_send(layer);
+        }
+    }
+}
+
+impl fmt::Debug for Publication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publication")
+            .field("source", &self.source())
+            .field("codec", &self.codec())
+            .field("layers", &self.layers())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Feed {
+    /// Sends a frame of a layer, which is due at `at` on a clock that all layers share. Frames of a layer come in order.
+    pub async fn send(&mut self, layer: usize, frame: &Frame, at: Duration) {
+        let Some(stream) = self.streams.get_mut(layer) else {
+            return;
+        };
+        if self.shared.is_muted.load(Ordering::Relaxed) {
+            return;
+        }
+        let packets = stream.packets(frame, at);
+        let rid = self.shared.layers.get(layer);
+        let rid = rid.and_then(|layer| layer.rid.as_deref());
+        let outlets = self.shared.lock().clone();
+        for outlet in outlets {
+            for packet in &packets {
+                outlet.send(packet, rid, frame).await;
+            }
+        }
+    }
+
+    /// The next layer that shall send a keyframe. May be given up and asked again; never ready where nobody can ask.
+    pub async fn keyframe_request(&mut self) -> usize {
+        match self.requests.recv().await {
+            Some(layer) => layer,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feed")
+            .field("source", &self.shared.source)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Outlet {
+    async fn send(&self, packet: &Packet, rid: Option<&str>, frame: &Frame) {
+        let mut packet = packet.clone();
+        self.line.label(&mut packet.header, rid, frame);
+        // The leg is closing: it is detached next.
+        if let Err(error) = self.track.write_rtp(packet).await {
+            tracing::debug!(%error, "a packet was not sent");
+        }
+    }
+}
+
+impl Shared {
+    /// The list is whole after every change, whatever happened to a thread that held the lock.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Outlet>> {
+        self.outlets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keyframe requests that wait for the feed.
+const REQUESTS: usize = 16;

@@ -1,0 +1,122 @@
+//! Two native participants and the media that ships with the program.
+
+use std::time::Duration;
+
+use baton_client::assembly::Received;
+use baton_client::media::{Codec, test_clip};
+use baton_client::view::Size;
+use baton_client::{Call, Plan};
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+use crate::house::{Guest, House, connected};
+use crate::media::TestMedia;
+
+/// Pictures of a second, or three with a poor machine.
+const ENOUGH: usize = 30;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_size_asked_for_decides_the_layer_and_no_picture_is_missing_or_shown_twice() {
+    let house = House::open().await;
+    let media = TestMedia::play();
+    let mut ana = Guest::enter(&house.link, "Ana", media.publications.clone());
+    ana.until("connected", connected).await;
+    for (size, layer) in [((320, 180), 0), ((1280, 720), 2)] {
+        let (mut ben, mut frames) = watch(&house.link, size);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut numbers: Vec<u64> = Vec::new();
+        while numbers.len() < ENOUGH {
+            let frame = next_picture(&mut ben, &mut frames, deadline).await;
+            let Some((of, number)) = media.number(&frame) else {
+                panic!("a picture that nobody sent");
+            };
+            // The host may begin with what it has and change over to what is wanted.
+            if of == layer {
+                numbers.push(number);
+            } else {
+                numbers.clear();
+            }
+        }
+        let jumps: Vec<_> = numbers
+            .windows(2)
+            .filter(|pair| pair[1] != (pair[0] + 1) % 300)
+            .collect();
+        // A keyframe that was asked for is a jump in the clip, and no more than one is asked for by a newcomer.
+        assert!(jumps.len() <= 1, "{size:?}: {numbers:?}");
+        ben.call.leave();
+    }
+    media.playing.iter().for_each(|task| task.abort());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sound_comes_packet_by_packet_as_it_was_sent() {
+    let house = House::open().await;
+    let media = TestMedia::play();
+    let mut ana = Guest::enter(&house.link, "Ana", media.publications.clone());
+    ana.until("connected", connected).await;
+    let (mut ben, mut frames) = watch(&house.link, (320, 180));
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut packets = Vec::new();
+    while packets.len() < 100 {
+        let frame = next(&mut ben, &mut frames, deadline).await;
+        if frame.codec == Codec::Opus {
+            assert_eq!(frame.participant, Some(ana.call.room().unwrap().me()));
+            packets.push(frame.data);
+        }
+    }
+    // The hum repeats itself, so one packet does not say where in the clip it is from.
+    let sound = test_clip::sound();
+    let sent = sound.frames().iter().map(|frame| &frame.data);
+    let sent: Vec<&Bytes> = sent.clone().chain(sent).collect();
+    let is_there = |window: &[&Bytes]| {
+        window
+            .iter()
+            .zip(&packets)
+            .all(|(sent, came)| *sent == came)
+    };
+    assert!(sent.windows(packets.len()).any(is_there));
+    media.playing.iter().for_each(|task| task.abort());
+}
+
+/// A guest who wants the frames, and the large picture in this size.
+fn watch(link: &str, (width, height): (u16, u16)) -> (Guest, mpsc::Receiver<Received>) {
+    let (sender, frames) = mpsc::channel(1024);
+    let call = Call::join(Plan {
+        watch: Size { width, height },
+        frames: Some(sender),
+        ..Guest::plan(link, "Ben", Vec::new())
+    });
+    (Guest::of(call), frames)
+}
+
+async fn next_picture(
+    guest: &mut Guest,
+    frames: &mut mpsc::Receiver<Received>,
+    deadline: Instant,
+) -> Received {
+    loop {
+        let frame = next(guest, frames, deadline).await;
+        if frame.codec == Codec::Vp8 {
+            return frame;
+        }
+    }
+}
+
+/// The call goes on while frames are waited for.
+async fn next(
+    guest: &mut Guest,
+    frames: &mut mpsc::Receiver<Received>,
+    deadline: Instant,
+) -> Received {
+    let next = async {
+        loop {
+            tokio::select! {
+                frame = frames.recv() => return frame.expect("the call holds the other end"),
+                event = guest.call.next() => guest.heard.push(event.expect("the call goes on")),
+            }
+        }
+    };
+    let frame = timeout_at(deadline, next).await;
+    frame.unwrap_or_else(|_| panic!("no frame: {:?} {:?}", guest.call.slots(), guest.heard))
+}
