@@ -19,7 +19,7 @@ use crate::assembly::Received;
 use crate::invite::{Invite, Secret};
 use crate::ladder::Condition;
 use crate::leg::{Leg, LegEvent, LegEvents, LegPlan, Offer, Slot};
-use crate::publish::Publication;
+use crate::publish::{Publication, SentReport};
 use crate::room::{Change, Room};
 use crate::session::{Entrance, Session, SessionEvent};
 use crate::view::{Size, View, wants};
@@ -29,7 +29,7 @@ pub use event::{CallEvent, SlotReport};
 
 mod event;
 
-/// What to join, and what for.
+/// What to join, and what for. Without slots and publications no leg is opened.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Room and signaling.
@@ -50,6 +50,13 @@ pub struct Plan {
     pub publications: Vec<Publication>,
     /// Who gets the frames that come; without it they are only counted. A full queue loses frames.
     pub frames: Option<mpsc::Sender<Received>>,
+}
+
+impl Plan {
+    /// Without any there is nothing a leg would be for.
+    fn has_media(&self) -> bool {
+        self.audio_slots + self.video_slots + self.publications.len() > 0
+    }
 }
 
 /// A participant's call.
@@ -185,6 +192,12 @@ impl Call {
         current
             .flat_map(|current| current.slots.iter().map(|slot| current.report(slot)))
             .collect()
+    }
+
+    /// What each own stream sent so far.
+    pub fn sent(&self) -> Vec<SentReport> {
+        let publications = self.plan.publications.iter();
+        publications.flat_map(Publication::sent).collect()
     }
 
     fn handle_session(&mut self, event: Option<SessionEvent>) {
@@ -403,7 +416,7 @@ impl Call {
     /// Without signaling there is nobody to offer to; the next `joined` opens one.
     fn open(&mut self) {
         self.reopen_at = None;
-        if !self.is_joined {
+        if !self.is_joined || !self.plan.has_media() {
             return;
         }
         self.legs += 1;

@@ -20,6 +20,7 @@ pub mod media;
 mod offer;
 pub mod publish;
 pub mod reception;
+pub mod record;
 pub mod room;
 pub mod session;
 pub mod view;

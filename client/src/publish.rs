@@ -4,7 +4,7 @@
 //! both can merge them. Does not own: where frames come from (`play`), nor the legs, which come and go.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -39,8 +39,30 @@ struct Shared {
     /// One per SSRC; sound has one that is not told.
     layers: Vec<LayerInfo>,
     ssrcs: Vec<u32>,
+    /// What each stream sent, whatever the number of legs.
+    sent: Vec<Sent>,
     is_muted: AtomicBool,
     outlets: Mutex<Vec<Outlet>>,
+}
+
+#[derive(Default)]
+struct Sent {
+    packets: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// What one stream of a publication sent so far.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct SentReport {
+    /// Of which track.
+    pub source: Source,
+    /// Which encoding; absent for a track with a single one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rid: Option<String>,
+    /// Packets, repetitions not counted.
+    pub packets: u64,
+    /// Bytes of their payloads.
+    pub bytes: u64,
 }
 
 /// A leg that carries the track.
@@ -72,6 +94,7 @@ impl Publication {
             source,
             codec,
             layers,
+            sent: ssrcs.iter().map(|_| Sent::default()).collect(),
             ssrcs,
             is_muted: AtomicBool::new(false),
             outlets: Mutex::default(),
@@ -115,6 +138,18 @@ impl Publication {
     /// Sends nothing any more, or again.
     pub fn set_muted(&self, is_muted: bool) {
         self.shared.is_muted.store(is_muted, Ordering::Relaxed);
+    }
+
+    /// What its streams sent so far.
+    pub fn sent(&self) -> Vec<SentReport> {
+        let report = |(sent, (_, rid)): (&Sent, (u32, Option<&str>))| SentReport {
+            source: self.source(),
+            rid: rid.map(str::to_owned),
+            packets: sent.packets.load(Ordering::Relaxed),
+            bytes: sent.bytes.load(Ordering::Relaxed),
+        };
+        let sent = self.shared.sent.iter();
+        sent.zip(self.streams()).map(report).collect()
     }
 
     /// SSRC and rid of every stream.
@@ -168,6 +203,12 @@ impl Feed {
         let rid = self.shared.layers.get(layer);
         let rid = rid.and_then(|layer| layer.rid.as_deref());
         let outlets = self.shared.lock().clone();
+        if let Some(sent) = self.shared.sent.get(layer).filter(|_| !outlets.is_empty()) {
+            let bytes: usize = packets.iter().map(|packet| packet.payload.len()).sum();
+            sent.packets
+                .fetch_add(packets.len() as u64, Ordering::Relaxed);
+            sent.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
         for outlet in outlets {
             for packet in &packets {
                 outlet.send(packet, rid, frame).await;
