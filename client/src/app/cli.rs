@@ -1,11 +1,16 @@
 //! The command line.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use baton_client::Invite;
+use baton_client::invite::Secret;
 use baton_client::view::Size;
+use baton_client::{Invite, Plan};
+use baton_server::link::Trust;
 use clap::{Parser, Subcommand};
+
+use super::report::Shape;
 
 /// A participant of Baton calls in a terminal.
 #[derive(Debug, Parser)]
@@ -20,22 +25,79 @@ pub(crate) enum Command {
     /// Join a room, receive what the others show and send test media or files, until Ctrl-C
     #[command(after_help = EXAMPLES)]
     Join(Join),
+    /// Put a computer into a room for somebody who sits at the page: without media, as "Ana's computer"
+    #[command(after_help = AGENT)]
+    Agent(Agent),
 }
 
+/// Where to, as whom, and how it is shown.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Join {
+pub(crate) struct Entry {
     /// Invite link of the room
     #[arg(value_name = "URL")]
     pub(crate) invite: Invite,
-    /// Name to show, 1 to 128 bytes
-    #[arg(long, default_value = "baton-client")]
-    pub(crate) name: String,
     /// Join token, where the service asks for one; wins over the link's `?token=`
     #[arg(long, env = "BATON_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
     /// PEM file with certificates of private authorities that may have signed that of the service; the public ones are known
     #[arg(long, env = "BATON_CA", value_name = "PATH")]
     pub(crate) ca: Option<PathBuf>,
+    /// One JSON object per line on stdout instead of a view for people
+    #[arg(long, conflicts_with = "plain")]
+    pub(crate) json: bool,
+    /// Lines of text, also where stdout is a terminal
+    #[arg(long)]
+    pub(crate) plain: bool,
+    /// Leave after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) seconds: Option<u64>,
+}
+
+impl Entry {
+    /// A plan without media; the name is the caller's to fill in.
+    ///
+    /// # Errors
+    /// If the file of authorities cannot be read.
+    pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
+        let trust = match &self.ca {
+            Some(file) => Trust::with_authorities(file)?,
+            None => Trust::default(),
+        };
+        Ok(Plan {
+            trust,
+            invite: self.invite.clone(),
+            name: String::new(),
+            token: self.token.clone().map(Secret),
+            watch: Size {
+                width: 1280,
+                height: 720,
+            },
+            audio_slots: 0,
+            video_slots: 0,
+            publications: Vec::new(),
+            frames: None,
+        })
+    }
+
+    /// How the call is shown.
+    pub(crate) fn shape(&self) -> Shape {
+        if self.json {
+            Shape::Json
+        } else if self.plain || !std::io::stdout().is_terminal() {
+            Shape::Text
+        } else {
+            Shape::View
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Join {
+    #[command(flatten)]
+    pub(crate) entry: Entry,
+    /// Name to show, 1 to 128 bytes
+    #[arg(long, default_value = "baton-client")]
+    pub(crate) name: String,
     /// Size of the large picture: the shared screen or the active speaker. The others are a quarter of it
     #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "1280x720", value_parser = size)]
     pub(crate) watch: Size,
@@ -44,12 +106,18 @@ pub(crate) struct Join {
     pub(crate) pictures: u8,
     #[command(flatten)]
     pub(crate) send: Send,
-    /// One JSON object per line on stdout instead of text for people
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Leave after so many seconds
-    #[arg(long = "for", value_name = "SECONDS")]
-    pub(crate) seconds: Option<u64>,
+    /// Record what comes into this folder, a file per track: .ivf, .h264 or .ogg, and recording.jsonl that says what is what
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) record: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Agent {
+    #[command(flatten)]
+    pub(crate) entry: Entry,
+    /// Whose computer this is, as they are called in the call
+    #[arg(long = "for", value_name = "NAME")]
+    pub(crate) owner: String,
 }
 
 /// What is sent. Without any of these nothing is.
@@ -86,7 +154,8 @@ Examples:
   baton-client join https://call.example.org/r/standup --token \"$TOKEN\" --watch 640x360
   baton-client join http://localhost:7880/r/standup --test-media
   baton-client join http://localhost:7880/r/standup --video talk.ivf --audio talk.ogg
-  baton-client join http://localhost:7880/r/standup --json --for 60 | jq 'select(.event == \"stats\")'
+  baton-client join http://localhost:7880/r/standup --record monday --seconds 3600
+  baton-client join http://localhost:7880/r/standup --json --seconds 60 | jq 'select(.event == \"stats\")'
 
 Files with a keyframe each second or two can be watched from anywhere:
   ffmpeg -i talk.mp4 -c:v libvpx -b:v 1M -g 30 -auto-alt-ref 0 talk.ivf -c:a libopus talk.ogg
@@ -95,14 +164,22 @@ Log lines go to stderr; BATON_LOG=debug shows more. A lost connection comes back
 
 Exit codes are those of `baton-client --help`.";
 
+const AGENT: &str = "\
+Example:
+  baton-client agent https://call.example.org/r/standup --for Ana
+
+It neither sends nor receives media yet; later it can carry the call for the others.
+
+Exit codes are those of `baton-client --help`.";
+
 const CODES: &str = "\
 Exit codes:
-  0  left: Ctrl-C, SIGTERM, or the time of --for ran out
+  0  left: Ctrl-C, SIGTERM, or the time of --seconds ran out
   1  the program failed
   2  the command line is wrong
   3  signaling refused: token, name, room or protocol version
   4  removed from the room
-  5  the time of --for ran out before the room was joined";
+  5  the time of --seconds ran out before the room was joined";
 
 #[cfg(test)]
 mod tests {
@@ -115,7 +192,9 @@ mod tests {
         Cli::command().debug_assert();
         let cli =
             Cli::try_parse_from(["baton-client", "join", "http://localhost:7880/r/a"]).unwrap();
-        let Command::Join(join) = cli.command;
+        let Command::Join(join) = cli.command else {
+            panic!("{cli:?}");
+        };
         assert_eq!(
             join.watch,
             Size {
@@ -123,7 +202,15 @@ mod tests {
                 height: 720
             }
         );
-        assert_eq!((join.json, join.seconds), (false, None));
+        assert_eq!((join.entry.json, join.entry.seconds), (false, None));
+    }
+
+    #[test]
+    fn an_agent_says_whose_computer_it_is() {
+        let words = ["baton-client", "agent", "http://localhost:7880/r/a"];
+        assert!(Cli::try_parse_from(words).is_err());
+        let cli = Cli::try_parse_from(words.into_iter().chain(["--for", "Ana"])).unwrap();
+        assert!(matches!(cli.command, Command::Agent(agent) if agent.owner == "Ana"));
     }
 
     #[test]

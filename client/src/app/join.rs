@@ -1,45 +1,53 @@
-//! `baton-client join`: the loop is a list of what may happen.
+//! A call from its first to its last event: the loop is a list of what may happen.
 
 use std::future::pending;
-use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Context;
-use baton_client::invite::Secret;
 use baton_client::{Call, CallEvent, Plan};
+use baton_protocol::Source;
 use baton_server::StopSignals;
-use baton_server::link::Trust;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 use super::Outcome;
+use super::board::Key;
 use super::cli::Join;
-use super::lines::Lines;
+use super::report::{Report, Shape};
 use super::source::Sending;
+use super::tape::Tape;
 
-pub(super) async fn until_over(join: &Join) -> anyhow::Result<Outcome> {
-    let trust = match &join.ca {
-        Some(file) => Trust::with_authorities(file)?,
-        None => Trust::default(),
-    };
+/// Joins and stays until the call, the time or somebody ends it.
+pub(super) async fn until_over(join: &Join, shape: Shape) -> anyhow::Result<Outcome> {
     let mut sending = Sending::read(&join.send)?;
-    let mut call = Call::join(Plan {
-        invite: join.invite.clone(),
+    let tape = join.record.as_deref().map(Tape::start).transpose()?;
+    let call = Call::join(Plan {
         name: join.name.clone(),
-        token: join.token.clone().map(Secret),
-        trust,
         watch: join.watch,
         audio_slots: AUDIO_SLOTS,
         video_slots: join.pictures.into(),
         publications: sending.publications(),
-        frames: None,
+        frames: tape.as_ref().map(Tape::frames),
+        ..join.entry.plan()?
     });
     sending.play();
-    let mut lines = Lines::new(join.json);
+    let outcome = attend(call, join.entry.seconds, shape, tape.as_ref()).await;
+    if let Some(tape) = tape {
+        tape.stop().await;
+    }
+    outcome
+}
+
+/// Follows a call to its end.
+pub(super) async fn attend(
+    mut call: Call,
+    seconds: Option<u64>,
+    shape: Shape,
+    tape: Option<&Tape>,
+) -> anyhow::Result<Outcome> {
+    let mut report = Report::new(shape)?;
     let mut signals = StopSignals::new().context("cannot listen for signals")?;
     let start = Instant::now();
-    let end = join
-        .seconds
-        .map(|seconds| start + Duration::from_secs(seconds));
+    let end = seconds.map(|seconds| start + Duration::from_secs(seconds));
     let mut ticks = interval_at(start + PERIOD, PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -49,54 +57,54 @@ pub(super) async fn until_over(join: &Join) -> anyhow::Result<Outcome> {
                 None => pending().await,
             }
         };
-        let said = tokio::select! {
-            event = call.next() => match event {
-                Some(CallEvent::Over(ending)) => {
-                    print(&lines.event(&call, &CallEvent::Over(ending.clone())))?;
-                    return Ok(Outcome::from(&ending));
+        tokio::select! {
+            event = call.next() => {
+                let Some(event) = event else {
+                    return Ok(Outcome::Left);
+                };
+                report.event(&call, &event)?;
+                if let Some(tape) = tape {
+                    tape.look(&call);
                 }
-                Some(event) => lines.event(&call, &event),
-                None => return Ok(Outcome::Left),
+                if let CallEvent::Over(ending) = &event {
+                    return Ok(Outcome::from(ending));
+                }
+            }
+            _ = ticks.tick() => report.stats(&call, PERIOD)?,
+            key = report.key() => match key {
+                Key::Leave => return leave(call, &mut report, Outcome::Left).await,
+                Key::Mute => {
+                    let is_muted = !call.is_muted(Source::Microphone);
+                    call.set_muted(Source::Microphone, is_muted);
+                    report.redraw(&call, key)?;
+                }
+                Key::Help | Key::Resized => report.redraw(&call, key)?,
             },
-            _ = ticks.tick() => lines.stats(&call, PERIOD),
-            () = signals.next() => return leave(call, &mut lines, Outcome::Left).await,
+            () = signals.next() => return leave(call, &mut report, Outcome::Left).await,
             () = time_is_up => {
                 let outcome = if call.room().is_some() { Outcome::Left } else { Outcome::NeverJoined };
-                return leave(call, &mut lines, outcome).await;
+                return leave(call, &mut report, outcome).await;
             }
-        };
-        print(&said)?;
+        }
     }
 }
 
 /// Says goodbye, so that the others need not wait for one who does not come back.
-async fn leave(mut call: Call, lines: &mut Lines, outcome: Outcome) -> anyhow::Result<Outcome> {
+async fn leave(mut call: Call, report: &mut Report, outcome: Outcome) -> anyhow::Result<Outcome> {
     call.leave();
     let goodbye = async {
         while let Some(event) = call.next().await {
             if let CallEvent::Over(_) = event {
-                return lines.event(&call, &event);
+                return report.event(&call, &event);
             }
         }
-        Vec::new()
+        Ok(())
     };
-    // Too late: signaling is not there, or finds out by itself.
-    print(&timeout(GOODBYE, goodbye).await.unwrap_or_default())?;
-    Ok(outcome)
-}
-
-/// One write per batch; a reader that went away ends the program.
-fn print(lines: &[String]) -> anyhow::Result<()> {
-    let mut text = lines.join("\n");
-    if text.is_empty() {
-        return Ok(());
+    match timeout(GOODBYE, goodbye).await {
+        Ok(said) => said?,
+        Err(_) => tracing::debug!("signaling is not there, or finds out by itself"),
     }
-    text.push('\n');
-    let mut stdout = std::io::stdout().lock();
-    stdout
-        .write_all(text.as_bytes())
-        .context("cannot write to stdout")?;
-    stdout.flush().context("cannot write to stdout")
+    Ok(outcome)
 }
 
 /// As many as the page has.

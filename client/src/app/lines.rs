@@ -1,86 +1,47 @@
 //! What happens, as lines: text for people or JSON for programs.
 //!
 //! Pure but for the call it looks at. JSON lines are the call's events as they are (`event` names them) and one
-//! `{"event":"stats"}` per second.
+//! `{"event":"stats"}` per second. All of them: client/README.md.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use baton_client::{Call, CallEvent, Change, Ending, Room, SlotReport, Tally};
+use baton_client::{Call, CallEvent, Change, Ending, Room};
 use baton_protocol::{MediaKind, ParticipantId, SlotShown, Source};
-use serde::Serialize;
 
-/// Writer of lines; remembers the counters of the last statistics.
-#[derive(Debug)]
-pub(crate) struct Lines {
+use super::meter::{Rates, SlotRate};
+
+/// Writer of lines.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lines {
     is_json: bool,
-    before: BTreeMap<String, Tally>,
-}
-
-/// One slot in the statistics.
-#[derive(Debug, Serialize)]
-struct SlotLine {
-    #[serde(flatten)]
-    report: SlotReport,
-    /// Bits per second since the last statistics.
-    bitrate: u64,
-    /// Frames per second since then.
-    fps: u64,
 }
 
 impl Lines {
-    pub(crate) fn new(is_json: bool) -> Self {
-        Self {
-            is_json,
-            before: BTreeMap::new(),
-        }
+    pub(super) fn new(is_json: bool) -> Self {
+        Self { is_json }
     }
 
-    pub(crate) fn event(&mut self, call: &Call, event: &CallEvent) -> Vec<String> {
-        if let CallEvent::Connecting { .. } = event {
-            self.before.clear();
-        }
+    pub(super) fn event(self, call: &Call, event: &CallEvent) -> Vec<String> {
         if self.is_json {
             return vec![serde_json::to_string(event).expect("an event is always JSON")];
         }
-        let text = sentence(call.room(), event);
-        text.map(|text| printable(&text)).into_iter().collect()
+        text(call.room(), event).into_iter().collect()
     }
 
-    /// The slots that got something, and what; call it every `period`.
-    pub(crate) fn stats(&mut self, call: &Call, period: Duration) -> Vec<String> {
-        let slots: Vec<SlotLine> = call
-            .slots()
-            .into_iter()
-            .map(|slot| self.measure(slot, period))
-            .collect();
+    /// The slots that got something, and what.
+    pub(super) fn stats(self, call: &Call, rates: &Rates) -> Vec<String> {
         if self.is_json {
-            let stats = serde_json::json!({ "event": "stats", "slots": slots });
-            return vec![stats.to_string()];
+            return vec![serde_json::to_string(&rates).expect("statistics are always JSON")];
         }
         let Some(room) = call.room() else {
             return Vec::new();
         };
-        slots
-            .iter()
-            .filter(|slot| slot.bitrate > 0)
-            .map(|slot| printable(&row(room, slot)))
-            .collect()
+        let slots = rates.slots.iter().filter(|slot| slot.bitrate > 0);
+        slots.map(|slot| printable(&row(room, slot))).collect()
     }
+}
 
-    fn measure(&mut self, report: SlotReport, period: Duration) -> SlotLine {
-        let before = self
-            .before
-            .insert(report.slot.clone(), report.tally)
-            .unwrap_or_default();
-        let millis = u64::try_from(period.as_millis()).unwrap_or(u64::MAX).max(1);
-        let per_second = |amount: u64| amount.saturating_mul(1000) / millis;
-        SlotLine {
-            bitrate: per_second(report.tally.bytes.saturating_sub(before.bytes) * 8),
-            fps: per_second(report.tally.frames.saturating_sub(before.frames)),
-            report,
-        }
-    }
+/// An event in words, if it is worth some.
+pub(super) fn text(room: Option<&Room>, event: &CallEvent) -> Option<String> {
+    sentence(room, event).map(|text| printable(&text))
 }
 
 fn sentence(room: Option<&Room>, event: &CallEvent) -> Option<String> {
@@ -154,7 +115,7 @@ fn sentence_of_change(room: &Room, change: &Change) -> Option<String> {
     })
 }
 
-fn shown(room: Option<&Room>, slot: &SlotShown) -> String {
+pub(super) fn shown(room: Option<&Room>, slot: &SlotShown) -> String {
     let who = room.map_or_else(
         || slot.participant.to_string(),
         |room| room.name_of(slot.participant),
@@ -172,29 +133,29 @@ fn shown(room: Option<&Room>, slot: &SlotShown) -> String {
     }
 }
 
-fn row(room: &Room, slot: &SlotLine) -> String {
-    let SlotLine {
+fn row(room: &Room, slot: &SlotRate) -> String {
+    let SlotRate {
         report,
         bitrate,
         fps,
+        quality,
     } = slot;
     let who = report
         .participant
         .map_or_else(|| "?".to_owned(), |id| room.name_of(id));
     let rate = bitrate / 1000;
+    let (lost, quality) = (report.tally.lost, quality.word());
     match report.kind {
-        MediaKind::Audio => format!(
-            "  {who:<20} sound   {rate:>6} kb/s           lost {}",
-            report.tally.lost
-        ),
-        MediaKind::Video => format!(
-            "  {who:<20} picture {rate:>6} kb/s {fps:>3} fps   lost {}",
-            report.tally.lost
-        ),
+        MediaKind::Audio => {
+            format!("  {who:<20} sound   {rate:>6} kb/s           lost {lost:<5} {quality}")
+        }
+        MediaKind::Video => {
+            format!("  {who:<20} picture {rate:>6} kb/s {fps:>3} fps   lost {lost:<5} {quality}")
+        }
     }
 }
 
-fn word(source: Source) -> &'static str {
+pub(super) fn word(source: Source) -> &'static str {
     match source {
         Source::Microphone => "microphone",
         Source::Camera => "camera",
@@ -212,7 +173,7 @@ fn or_nobody(names: &[&str]) -> String {
 }
 
 /// What others call themselves and write must not steer the terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()

@@ -4,6 +4,8 @@
 
 mod house;
 mod media;
+#[cfg(unix)]
+mod program;
 mod publish;
 
 use std::time::Duration;

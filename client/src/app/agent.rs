@@ -1,0 +1,22 @@
+//! `baton-client agent`: somebody's computer in a call in which they sit at the page.
+
+use baton_client::view::Size;
+use baton_client::{Call, Plan};
+
+use super::Outcome;
+use super::cli::Agent;
+use super::join::attend;
+use super::report::Shape;
+
+/// Joins without media and stays.
+pub(super) async fn until_over(agent: &Agent, shape: Shape) -> anyhow::Result<Outcome> {
+    let call = Call::join(Plan {
+        name: format!("{}'s computer", agent.owner),
+        watch: Size {
+            width: 1,
+            height: 1,
+        },
+        ..agent.entry.plan()?
+    });
+    attend(call, agent.entry.seconds, shape, None).await
+}
