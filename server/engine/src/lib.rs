@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod arrivals;
+mod bitrate;
 pub mod codec;
 mod demux;
 mod engine;
@@ -38,6 +39,7 @@ mod stats;
 mod time;
 pub mod transport;
 
+pub use bitrate::Bitrate;
 pub use demux::stun_ufrag;
 pub use engine::Engine;
 pub use forwarder::DropReason;
