@@ -376,7 +376,8 @@ impl Call {
                 self.news.push_back(CallEvent::Speakers { speakers });
                 self.show();
             }
-            PathFromHost::Pulse { .. } | PathFromHost::Unknown => {}
+            // It publishes nothing.
+            PathFromHost::Wanted { .. } | PathFromHost::Pulse { .. } | PathFromHost::Unknown => {}
         }
     }
 

@@ -128,6 +128,7 @@ impl Host {
             candidates: CandidatePolicy {
                 is_loopback_allowed: media.ip().is_loopback(),
             },
+            uplink: None,
         };
         let neighbours = Neighbours::introduce(workers);
         let directory = neighbours

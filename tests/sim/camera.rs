@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use baton_protocol::LayerWanted;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -67,6 +68,10 @@ struct Layer {
     asked: Option<Instant>,
     /// Requests heard, by when the host sent them.
     requests: Vec<Instant>,
+    /// The host has use for it.
+    is_wanted: bool,
+    /// When it last sent.
+    last_sent: Option<Instant>,
     sent: BTreeMap<u64, Outgoing>,
 }
 
@@ -86,7 +91,11 @@ impl Camera {
     pub(crate) fn recreate(&mut self) {
         self.stream = self.stream.wrapping_add(1);
         let mut rng = StdRng::seed_from_u64(self.seed ^ (u64::from(self.stream) << 56));
-        self.layers = LAYERS.iter().map(|_| Layer::new(&mut rng)).collect();
+        let mut layers: Vec<_> = LAYERS.iter().map(|_| Layer::new(&mut rng)).collect();
+        for (layer, before) in layers.iter_mut().zip(&self.layers) {
+            layer.is_wanted = before.is_wanted;
+        }
+        self.layers = layers;
     }
 
     /// One picture of every layer.
@@ -101,7 +110,9 @@ impl Camera {
         if !self.is_on {
             return out;
         }
-        for (index, layer) in self.layers.iter_mut().enumerate() {
+        let wanted = self.layers.iter_mut().enumerate();
+        for (index, layer) in wanted.filter(|(_, layer)| layer.is_wanted) {
+            layer.last_sent = Some(now);
             let is_key = layer.take_keyframe(now);
             let stamp = Stamp {
                 room,
@@ -117,6 +128,34 @@ impl Camera {
             layer.draw(index, &stamp, elapsed, &mut out);
         }
         out
+    }
+
+    /// What the host has use for changed. An encoding that begins again does so with a keyframe.
+    pub(crate) fn handle_wanted(&mut self, layers: &[LayerWanted], now: Instant) {
+        for said in layers {
+            let index = LAYERS
+                .iter()
+                .position(|(rid, ..)| said.rid.as_deref() == Some(*rid));
+            let Some(layer) = index.and_then(|index| self.layers.get_mut(index)) else {
+                continue;
+            };
+            if said.wanted && !layer.is_wanted {
+                layer.keyframe_due = Some(now);
+            }
+            layer.is_wanted = said.wanted;
+        }
+    }
+
+    /// On a new leg everything is sent until the host says more.
+    pub(crate) fn want_all(&mut self) {
+        for layer in &mut self.layers {
+            layer.is_wanted = true;
+        }
+    }
+
+    /// When each layer last sent, smallest first.
+    pub(crate) fn last_sent(&self) -> [Option<Instant>; LAYERS.len()] {
+        std::array::from_fn(|index| self.layers.get(index).and_then(|layer| layer.last_sent))
     }
 
     /// A keyframe was asked for.
@@ -203,6 +242,8 @@ impl Layer {
             keyframe_due: None,
             asked: None,
             requests: Vec::new(),
+            is_wanted: true,
+            last_sent: None,
             sent: BTreeMap::new(),
         }
     }

@@ -42,7 +42,9 @@ fn lossy() -> (Lab, [crate::story::Person; 2]) {
 
 #[test]
 fn bounds_of_zero_fail() {
-    let (_, [ana, ben]) = lossy();
+    let (lab, [ana, ben]) = lossy();
+    ben.watches(&ana, 160, 90);
+    lab.run_for(secs(1));
     assert!(ben.longest_freeze(&ana) > millis(0));
     assert!(ana.numbers_left_out() >= 0 && ben.refused() == 0);
     assert!(ben.media_bytes() > 0);

@@ -95,7 +95,7 @@ impl Weather {
         reorder: 0.05,
         duplicate: 0.03,
         corrupt: 0.01,
-        rate: Some(4_000_000),
+        rate: Some(2_000_000),
         queue: Duration::from_millis(60),
         ..Self::CELLULAR
     };

@@ -57,6 +57,8 @@ pub(crate) struct Participant {
     pub(crate) microphone: Microphone,
     /// Ignores what moderators say.
     pub(crate) is_stubborn: bool,
+    /// Stops sending layers that nobody has use for, as the page does; other doors know nothing of that.
+    pub(crate) obeys: bool,
     /// Who is to be shown at which size.
     pub(crate) wishes: BTreeMap<usize, (u16, u16)>,
     pub(crate) up: Link,
@@ -162,6 +164,7 @@ impl Participant {
                 .expect("lengths of the profile")
         };
         let id = LegId(self.legs);
+        self.camera.want_all();
         self.leg = Some(LegEnd {
             id,
             address: address(self.number, self.legs),

@@ -2,6 +2,7 @@
 //! the tap complain of.
 
 mod coming_and_going;
+mod demand;
 mod moderation;
 mod views;
 mod weather;

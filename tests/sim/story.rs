@@ -204,6 +204,11 @@ impl Person {
         self.me().is_stubborn = true;
     }
 
+    /// Goes on sending all layers whatever the host has use for.
+    pub(crate) fn ignores_what_is_wanted(&self) {
+        self.me().obeys = false;
+    }
+
     pub(crate) fn crashes(&self) {
         self.lab.world().crash(self.number);
     }

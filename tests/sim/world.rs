@@ -208,6 +208,7 @@ impl World {
             camera: Camera::new(seed(1)),
             microphone: Microphone::new(seed(2)),
             is_stubborn: false,
+            obeys: true,
             wishes: std::collections::BTreeMap::new(),
             up: Link::new(up, seed(3), self.now),
             down: Link::new(down, seed(4), self.now),
@@ -362,6 +363,7 @@ impl Site {
             has_tcp: false,
             ice_lite: true,
             candidates: CandidatePolicy::default(),
+            uplink: None,
         };
         // The certificate is random, and no keyed leg ever looks at it.
         let certificate = Certificate::generate().expect("a certificate");

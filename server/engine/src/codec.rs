@@ -110,6 +110,8 @@ pub struct Peek {
     pub discardable: bool,
     /// From here on the receiver can take this temporal layer, whatever it took before. False where unknown.
     pub switch_up: bool,
+    /// With this picture the receiver can take all temporal layers up to this one from here on. Only a dependency descriptor tells.
+    pub switch_to: Option<u8>,
     /// Audio that says "nothing to hear" (Opus DTX).
     pub silence: bool,
     /// Numbers that must stay continuous for the receiver.
@@ -154,6 +156,7 @@ pub fn peek_with_descriptor(
         spatial: descriptor.spatial,
         discardable: descriptor.indications.is_discardable(),
         switch_up: descriptor.indications.is_switch(),
+        switch_to: descriptor.switch_to,
         resolution: if descriptor.keyframe {
             descriptor.resolution.or(said.resolution)
         } else {

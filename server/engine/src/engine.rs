@@ -2,6 +2,7 @@
 //!
 //! Every input is handled to the end by plain calls; what has to be sent is queued by leg and drained by `poll_transmit`.
 
+mod allotment;
 mod fanout;
 mod lifecycle;
 mod negotiation;
@@ -19,6 +20,8 @@ use baton_protocol::{
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+use crate::allocate::{Allocator, Claim};
+use crate::bitrate::Bitrate;
 use crate::demux::Demux;
 use crate::inbound::Admitted;
 use crate::io::{Config, Datagram, EngineError, Event, KeyedLeg, Routed};
@@ -60,6 +63,10 @@ pub struct Engine {
     dirty: Vec<Key>,
     sending: VecDeque<Key>,
     wanted_keyframes: Vec<(Key, usize)>,
+    /// Kept for their memory.
+    allocator: Allocator,
+    claims: Vec<Claim>,
+    shares: Vec<Bitrate>,
     events: VecDeque<Event>,
     stats: Stats,
     /// Most engines have none, and are spared the search.
@@ -94,6 +101,9 @@ impl Engine {
             dirty: Vec::new(),
             sending: VecDeque::new(),
             wanted_keyframes: Vec::new(),
+            allocator: Allocator::default(),
+            claims: Vec::new(),
+            shares: Vec::new(),
             events: VecDeque::new(),
             stats: Stats::default(),
             keyed_legs: 0,
@@ -306,6 +316,7 @@ impl Engine {
         if let Some(room) = self.rooms.get_mut(leg.room) {
             leg.write_feedback(&mut room.publications, tick, &mut self.stats);
         }
+        self.resume(key, tick);
         self.drain_transport(key, now);
         self.report_state(key, now);
         self.queue(key);
@@ -319,6 +330,7 @@ impl Engine {
         room.scheduled = Tick::NEVER;
         if room.refresh_due <= now {
             let speakers_changed = room.refresh(now);
+            self.share_uplink();
             self.assign_room(key, now);
             if speakers_changed {
                 self.tell_speakers(key, now);
@@ -460,26 +472,12 @@ impl Engine {
             return;
         };
         room.assign(leg, now);
+        room.allot(leg, &mut self.allocator, now);
         if !room.is_dirty {
             room.is_dirty = true;
             self.dirty.push(room_key);
         }
-    }
-
-    /// Compares what every leg of a room shows with what it shall show.
-    fn assign_room(&mut self, key: Key, now: Tick) {
-        let Some(room) = self.rooms.get_mut(key) else {
-            return;
-        };
-        for leg in &room.legs {
-            if let Some(leg) = self.legs.get_mut(*leg) {
-                room.assign(leg, now);
-            }
-        }
-        if !room.is_dirty {
-            room.is_dirty = true;
-            self.dirty.push(key);
-        }
+        self.tell_demand(room_key, now);
     }
 
     fn tell_speakers(&mut self, key: Key, now: Tick) {

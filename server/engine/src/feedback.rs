@@ -59,7 +59,8 @@ impl Leg {
                 RtcpPacket::Nack { media, lost, .. } => {
                     for seq in lost.take(MAX_ASKED) {
                         stats.nacks_in += 1;
-                        has_output |= self.retransmit(media, seq, publications, now, stats);
+                        has_output |= self.pacer.may_repair(now)
+                            && self.retransmit(media, seq, publications, now, stats);
                     }
                 }
                 RtcpPacket::Pli { media, .. } => {
@@ -127,6 +128,7 @@ impl Leg {
         now: Tick,
         stats: &mut Stats,
     ) -> bool {
+        let round_trip = self.round_trip();
         let Some((index, slot)) = self
             .slots
             .iter_mut()
@@ -142,7 +144,8 @@ impl Leg {
         let (Some(publication), Ok(index)) = (publication, u16::try_from(index)) else {
             return false;
         };
-        let repeats = slot.retransmit(index, seq, publication, now, &mut self.outbox);
+        let line = (&mut self.pacer, round_trip);
+        let repeats = slot.retransmit(index, seq, publication, line, now, &mut self.outbox);
         stats.rtx_out += u64::from(repeats);
         repeats
     }

@@ -3,11 +3,15 @@
 //!
 //! Judges one packet at a time; does not choose layers (`slot`) and does not write bytes (`seal`).
 
+mod numbering;
+
 use std::time::Duration;
 
 use crate::codec::{MappedIds, PictureIdMap};
 use crate::ring::{Entry, Stored};
 use crate::time::Tick;
+
+use numbering::{Numbering, Skipped};
 
 /// Forward a packet as this, or drop it for a reason that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +21,7 @@ pub(crate) enum Verdict {
 }
 
 /// The numbers a forwarded packet carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rewrite {
     /// Extended: its upper bits are the SRTP rollover counter.
     pub(crate) seq: u64,
@@ -26,6 +30,8 @@ pub(crate) struct Rewrite {
     pub(crate) tl0: u8,
     /// Of the dependency descriptor.
     pub(crate) frame_number: u16,
+    /// The last packet of its picture, as this subscriber gets it.
+    pub(crate) marker: bool,
 }
 
 /// Why a packet was not forwarded.
@@ -41,16 +47,22 @@ pub enum DropReason {
     TooLarge,
     /// It belongs to a picture that the slot has left behind.
     Stale,
+    /// It belongs to a spatial or temporal layer that the slot is not given.
+    Layer,
+    /// It waited for the line longer than its receiver could use it.
+    Late,
 }
 
 impl DropReason {
     /// Every reason, in the order of [`crate::Stats::dropped`].
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::BeforeSwitch,
         Self::Codec,
         Self::Overtaken,
         Self::TooLarge,
         Self::Stale,
+        Self::Layer,
+        Self::Late,
     ];
 
     /// For metrics.
@@ -61,6 +73,8 @@ impl DropReason {
             Self::Overtaken => "overtaken",
             Self::TooLarge => "too_large",
             Self::Stale => "stale",
+            Self::Layer => "layer",
+            Self::Late => "late",
         }
     }
 }
@@ -70,9 +84,8 @@ impl DropReason {
 pub(crate) struct Forwarder {
     /// Highest sequence number sent, extended.
     highest: u64,
-    /// Sequence numbers of the present layer: outgoing = incoming - first_in + first_out.
-    first_in: u64,
-    first_out: u64,
+    /// Sequence numbers of the present layer.
+    numbers: Numbering,
     timestamp_offset: u32,
     /// Newest timestamp sent, and when its first packet arrived.
     newest: Option<(u32, Tick)>,
@@ -102,8 +115,7 @@ impl Forwarder {
         let first_out = u64::from(first_seq);
         Self {
             highest: first_out.saturating_sub(1),
-            first_in: 0,
-            first_out,
+            numbers: Numbering::new(first_out),
             timestamp_offset,
             newest: None,
             pictures: PictureIdMap::default(),
@@ -131,8 +143,7 @@ impl Forwarder {
 
     /// From here on the slot shows the stream whose first packet is `first`.
     pub(crate) fn switch(&mut self, first: &Entry, alignment: Option<Alignment>) {
-        self.first_in = first.seq;
-        self.first_out = self.highest + 1;
+        self.numbers.switch(first.seq, self.highest + 1);
         self.switched = true;
         let Some((newest, at)) = self.newest else {
             return;
@@ -153,10 +164,10 @@ impl Forwarder {
         self.timestamp_offset = out.wrapping_sub(first.timestamp);
     }
 
-    /// Judges a packet of the present layer.
-    pub(crate) fn judge(&mut self, packet: &Stored<'_>) -> Verdict {
+    /// Judges a packet of the present layer. `ends_picture`: what follows of its picture is left out.
+    pub(crate) fn judge(&mut self, packet: &Stored<'_>, ends_picture: bool) -> Verdict {
         let entry = packet.entry;
-        let Some(ahead) = entry.seq.checked_sub(self.first_in) else {
+        let Some(seq) = self.numbers.forward(entry.seq) else {
             return Verdict::Drop(DropReason::BeforeSwitch);
         };
         let (picture_id, tl0) = match self.pictures.map(entry.peek.ids, self.switched) {
@@ -167,7 +178,6 @@ impl Forwarder {
         let frame_number =
             frame_number(packet.descriptor).map_or(0, |number| self.map_frame(number));
         self.switched = false;
-        let seq = self.first_out + ahead;
         let timestamp = entry.timestamp.wrapping_add(self.timestamp_offset);
         let is_newer = self
             .newest
@@ -182,6 +192,25 @@ impl Forwarder {
             picture_id,
             tl0,
             frame_number,
+            marker: entry.marker || ends_picture,
+        })
+    }
+
+    /// Leaves a packet of the present layer out: its number and its picture's are given to those behind it. If it is too late for that,
+    /// gives what an empty packet in its place has to carry.
+    pub(crate) fn skip(&mut self, entry: &Entry) -> Option<Rewrite> {
+        let skipped = self.numbers.skip(entry.seq);
+        self.pictures.skip(entry.peek.ids);
+        let Skipped::Numbered(seq) = skipped else {
+            return None;
+        };
+        Some(Rewrite {
+            seq,
+            timestamp: entry.timestamp.wrapping_add(self.timestamp_offset),
+            picture_id: 0,
+            tl0: 0,
+            frame_number: 0,
+            marker: false,
         })
     }
 

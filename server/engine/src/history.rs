@@ -26,6 +26,7 @@ pub(crate) struct Sent {
     lap: u16,
     pub(crate) tl0: u8,
     pub(crate) layer: u8,
+    pub(crate) marker: bool,
     retransmissions: u8,
 }
 
@@ -65,6 +66,7 @@ impl History {
             lap: 0,
             tl0: rewrite.tl0,
             layer,
+            marker: rewrite.marker,
             retransmissions: 0,
         }
     }
@@ -120,6 +122,7 @@ mod tests {
                 picture_id: 3,
                 tl0: 4,
                 frame_number: 5,
+                marker: false,
             };
             history.record(seq, History::note(seq * 2, 1, &rewrite));
         }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use baton_protocol::{HostMessage, LegId, ParticipantId, PathFromHost, RoomId};
 
+use crate::bitrate::Bitrate;
 use crate::sdp::CandidatePolicy;
 use crate::transport::SrtpKeys;
 
@@ -19,6 +20,8 @@ pub struct Config {
     pub ice_lite: bool,
     /// Which candidates of participants a full ICE agent may send checks to.
     pub candidates: CandidatePolicy,
+    /// What all legs together may send, in bits per second; `None`: no limit is known. A host behind a home line has one.
+    pub uplink: Option<Bitrate>,
 }
 
 /// Why there is no engine.

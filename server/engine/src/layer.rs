@@ -3,14 +3,21 @@
 //! Holds the packets of a picture back until the picture is whole, for a millisecond at most, so that each subscriber is served
 //! by one send call. Does not know who subscribes.
 
+mod demand;
+mod meter;
+
 use std::time::Duration;
 
+use crate::bitrate::Bitrate;
 use crate::codec::DependencyReader;
 use crate::reception::{Arrival, Reception};
 use crate::ring::{Entry, Ring};
 use crate::rtcp::Ntp;
 use crate::rtp::{Rid, Ssrc, seq};
 use crate::time::Tick;
+
+pub(crate) use demand::Demand;
+pub(crate) use meter::{Meter, OVERHEAD};
 
 /// How long a picture may wait for its last packet: Chromium sends a picture within 0.5 ms (p95).
 pub(crate) const HOLD: Duration = Duration::from_millis(1);
@@ -63,6 +70,10 @@ pub(crate) struct Layer {
     pub(crate) rid: Option<Rid>,
     /// Width and height: as declared, until a keyframe tells better.
     pub(crate) size: (u16, u16),
+    /// Rate that the publisher named as its highest; 0 if it did not.
+    pub(crate) declared: Bitrate,
+    pub(crate) meter: Meter,
+    pub(crate) demand: Demand,
     pub(crate) ssrc: Option<Ssrc>,
     pub(crate) ring: Ring,
     /// Where the present stream begins in the ring; what lies before has other numbers.
@@ -93,6 +104,9 @@ impl Layer {
         Self {
             rid,
             size,
+            declared: Bitrate::default(),
+            meter: Meter::default(),
+            demand: Demand::default(),
             ssrc: None,
             ring: Ring::new(if is_video {
                 VIDEO_PACKETS
@@ -134,6 +148,7 @@ impl Layer {
             self.want_keyframe();
         }
         self.last_packet = Some(now);
+        self.meter.count(&entry.peek, entry.weight(), entry.marker);
         let is_newer = |newest| seq::ts_diff(entry.timestamp, newest) > 0;
         if self.newest.is_none_or(is_newer) {
             self.newest = Some(entry.timestamp);
@@ -256,7 +271,8 @@ impl Layer {
             .last_packet
             .is_some_and(|last| now.since(last) >= LAYER_LOST)
         {
-            self.revived = Some(now);
+            // One that was switched off and asked back did not stutter.
+            self.revived = (!self.demand.is_returning(now)).then_some(now);
         }
     }
 
@@ -269,6 +285,14 @@ impl Layer {
             && self
                 .revived
                 .is_none_or(|revived| now.since(revived) >= STEADY)
+    }
+
+    /// Ends an interval of measuring.
+    pub(crate) fn measure(&mut self, now: Tick) {
+        let is_sent = self
+            .last_packet
+            .is_some_and(|last| now.since(last) < LAYER_LOST);
+        self.meter.refresh(is_sent, now);
     }
 
     /// The sender's clock, to line up layers of one source.

@@ -8,12 +8,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use baton_protocol::{
-    CONTROL_CHANNEL, Grants, LegId, LegState, ParticipantId, PathFromHost, ViewMode,
+    CONTROL_CHANNEL, Grants, LegId, LegState, MediaKind, ParticipantId, PathFromHost, ViewMode,
 };
 
+use crate::allocate::{Outcome, Patience};
 use crate::arrivals::Arrivals;
+use crate::bitrate::Bitrate;
 use crate::inbound::Stream;
 use crate::io::Transmit;
+use crate::pace::Pacer;
 use crate::publication::Publication;
 use crate::rtp::Ssrc;
 use crate::rtp::extension::ExtensionMap;
@@ -87,6 +90,10 @@ pub(crate) struct Leg {
     pub(crate) round_trip: Option<Duration>,
     pub(crate) heard: Tick,
     pub(crate) opened: Tick,
+    pub(crate) allotment: Allotment,
+    pub(crate) pacer: Pacer,
+    /// When a picture that was held back may go.
+    pub(crate) pace_due: Tick,
     pub(crate) outbox: Vec<Outgoing>,
     sealed: usize,
     /// Sealed SRTCP, oldest first.
@@ -100,6 +107,8 @@ pub(crate) struct Leg {
     pub(crate) report_due: Tick,
     /// What the slots show changed since the participant was told.
     pub(crate) is_view_stale: bool,
+    /// Which of its layers are wanted changed since the participant was told.
+    pub(crate) is_demand_stale: bool,
     /// Path messages of a keyed leg, which has no data channel.
     pub(crate) keyed_path: VecDeque<PathFromHost>,
     pub(crate) channels_open: u8,
@@ -109,6 +118,21 @@ pub(crate) struct Leg {
     pub(crate) scheduled: Tick,
     pub(crate) is_queued: bool,
     transport_seq: u16,
+}
+
+/// What became of a leg's last allocation.
+#[derive(Debug, Default)]
+pub(crate) struct Allotment {
+    pub(crate) patience: Patience,
+    pub(crate) outcome: Outcome,
+    /// Rate of what is heard.
+    pub(crate) sound: Bitrate,
+    /// Share of the host's uplink, where that is limited.
+    pub(crate) share: Option<Bitrate>,
+    /// Slot of each view that took part.
+    pub(crate) views: Vec<u16>,
+    /// All slots with pictures, most important first.
+    pub(crate) order: Vec<u16>,
 }
 
 /// What a new leg starts from.
@@ -151,6 +175,9 @@ impl Leg {
             round_trip: None,
             heard: now,
             opened: now,
+            allotment: Allotment::default(),
+            pacer: Pacer::default(),
+            pace_due: Tick::NEVER,
             outbox: Vec::new(),
             sealed: 0,
             control: VecDeque::new(),
@@ -160,6 +187,7 @@ impl Leg {
             feedback_due: Tick::NEVER,
             report_due: Tick::NEVER,
             is_view_stale: false,
+            is_demand_stale: false,
             keyed_path: VecDeque::new(),
             channels_open: 0,
             has_viewed: false,
@@ -172,6 +200,38 @@ impl Leg {
     /// Round trip to the participant, or a guess.
     pub(crate) fn round_trip(&self) -> Duration {
         self.round_trip.unwrap_or(DEFAULT_ROUND_TRIP)
+    }
+
+    /// What its line carries, if that is known.
+    pub(crate) fn budget(&self) -> Option<Bitrate> {
+        None
+    }
+
+    /// What it may be sent: what its line carries, and its share of the host's.
+    pub(crate) fn ceiling(&self) -> Option<Bitrate> {
+        match (self.budget(), self.allotment.share) {
+            (Some(budget), Some(share)) => Some(budget.min(share)),
+            (budget, share) => budget.or(share),
+        }
+    }
+
+    /// Puts the slots with pictures into the order in which they are served. `views`: those that took part in an allocation.
+    pub(crate) fn sort_slots(&mut self, views: &[usize]) {
+        let Allotment {
+            views: slots,
+            order,
+            ..
+        } = &mut self.allotment;
+        order.clear();
+        order.extend(views.iter().filter_map(|view| slots.get(*view)));
+        for (index, slot) in self.slots.iter().enumerate() {
+            if let Ok(index) = u16::try_from(index)
+                && slot.kind == MediaKind::Video
+                && !order.contains(&index)
+            {
+                order.push(index);
+            }
+        }
     }
 
     /// Keys and address are there: media may flow from now on.
@@ -341,7 +401,10 @@ impl Leg {
         } else {
             liveness
         };
-        liveness.min(self.feedback_due).min(self.report_due)
+        liveness
+            .min(self.feedback_due)
+            .min(self.report_due)
+            .min(self.pace_due)
     }
 }
 

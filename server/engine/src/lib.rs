@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+mod allocate;
 mod arrivals;
 mod bitrate;
 pub mod codec;
@@ -23,6 +24,7 @@ mod io;
 mod layer;
 mod leg;
 mod negotiate;
+mod pace;
 mod publication;
 mod reception;
 mod ring;

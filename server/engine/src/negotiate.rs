@@ -7,6 +7,8 @@ use baton_protocol::limits::{MAX_LAYERS, MAX_TRACKS};
 use baton_protocol::{Grants, LayerInfo, MediaKind, Source, TrackId, TrackInfo, Tracks};
 use rand::Rng;
 
+use crate::allocate::{Ladder, Target};
+use crate::bitrate::Bitrate;
 use crate::codec::Codec;
 use crate::forwarder::Forwarder;
 use crate::inbound::{Bound, Stream};
@@ -216,6 +218,7 @@ fn apply_slots(leg: &mut Leg, offer: &Offer, rng: &mut impl Rng) {
             speaker: None,
             view: None,
             showing: None,
+            target: Target::Fresh,
             forwarder: Forwarder::new(first([a, b]), rng.next_u32(), clock_rate),
             history: Default::default(),
             rtx_seq: u64::from(first([c, d])),
@@ -299,6 +302,7 @@ fn apply_tracks(
                     if layer.newest_size().is_none() {
                         layer.size = declared.size;
                     }
+                    layer.declared = declared.declared;
                 }
                 publication.track = track.clone();
                 publication.payload_types = payload_types(media);
@@ -313,6 +317,8 @@ fn apply_tracks(
                     payload_types: payload_types(media),
                     loudness: Loudness::default(),
                     resumed: Tick(0),
+                    ladder: Ladder::default(),
+                    is_demand_stale: true,
                 });
                 leg.publications.push(key);
                 key
@@ -371,10 +377,12 @@ fn layers(track: &TrackInfo, media: &MediaLine) -> Vec<Layer> {
         infos.truncate(MAX_LAYERS);
     }
     let rid = |info: &LayerInfo| info.rid.as_deref().and_then(|rid| Rid::try_from(rid).ok());
-    infos
-        .iter()
-        .map(|info| Layer::new(rid(info), (info.width, info.height), is_video, clock_rate))
-        .collect()
+    let layer = |info: &LayerInfo| {
+        let mut layer = Layer::new(rid(info), (info.width, info.height), is_video, clock_rate);
+        layer.declared = Bitrate(info.max_bitrate.into());
+        layer
+    };
+    infos.iter().map(layer).collect()
 }
 
 /// Streams that the offer names by `a=ssrc` need no header extension to be found.

@@ -2,6 +2,7 @@
 
 use baton_protocol::{MediaKind, ParticipantId, Source, TrackInfo};
 
+use crate::allocate::{Ladder, covers};
 use crate::codec::Codec;
 use crate::layer::{LAYER_LOST, Layer, STEADY};
 use crate::rtp::{PayloadType, Rid};
@@ -30,6 +31,9 @@ pub(crate) struct Publication {
     pub(crate) loudness: Loudness,
     /// When the track as a whole began to send, at first or after a silence.
     pub(crate) resumed: Tick,
+    pub(crate) ladder: Ladder,
+    /// What its publisher shall send changed since it was told.
+    pub(crate) is_demand_stale: bool,
 }
 
 impl Publication {
@@ -60,15 +64,6 @@ impl Publication {
         }
     }
 
-    /// Is this layer being sent? One that fell silent while others go on is not; a track that fell silent as a whole keeps its layers.
-    pub(crate) fn is_live(&self, layer: usize) -> bool {
-        let newest = self.layers.iter().filter_map(Layer::last_packet).max();
-        let Some((layer, newest)) = self.layers.get(layer).zip(newest) else {
-            return false;
-        };
-        layer.is_live(newest)
-    }
-
     /// Notes that a packet of a layer is about to be admitted: tells a layer that stutters from a track that was muted.
     pub(crate) fn note_activity(&mut self, layer: usize, now: Tick) {
         let newest = self.layers.iter().filter_map(Layer::last_packet).max();
@@ -82,22 +77,60 @@ impl Publication {
         }
     }
 
-    /// The layer for a picture of `width` by `height` pixels: the smallest live one that covers nine tenths of it, else the largest live one.
-    pub(crate) fn layer_for(&self, width: u16, height: u16) -> Option<usize> {
-        let covers = |size: (u16, u16)| {
-            u32::from(size.0) * 10 >= u32::from(width) * 9
-                || u32::from(size.1) * 10 >= u32::from(height) * 9
-        };
+    /// The layer for a picture of `size`: the smallest live one that covers it, else the largest live one; none above `highest`.
+    pub(crate) fn layer_for(&self, size: (u16, u16), highest: u8) -> Option<usize> {
+        let newest = self.layers.iter().filter_map(Layer::last_packet).max()?;
         let live = || {
             self.layers
                 .iter()
                 .enumerate()
-                .filter(|(index, _)| self.is_live(*index))
+                .take(usize::from(highest) + 1)
+                .filter(|(_, layer)| layer.is_live(newest))
         };
         live()
-            .find(|(_, layer)| covers(layer.size))
+            .find(|(_, layer)| covers(layer.size, size))
             .or_else(|| live().next_back())
             .map(|(index, _)| index)
+    }
+
+    /// The layer that a picture of `size` would have if all were sent.
+    pub(crate) fn ideal_layer(&self, size: (u16, u16)) -> usize {
+        let found = self
+            .layers
+            .iter()
+            .position(|layer| covers(layer.size, size));
+        found.unwrap_or(self.layers.len().saturating_sub(1))
+    }
+
+    /// Ends an interval of measuring and looks at what can be sent.
+    pub(crate) fn measure(&mut self, now: Tick) {
+        for layer in &mut self.layers {
+            layer.measure(now);
+        }
+        let newest = self.layers.iter().filter_map(Layer::last_packet).max();
+        let is_silent = newest.is_none_or(|newest| now.since(newest) >= LAYER_LOST);
+        let is_screen = self.is_screen();
+        let layers = &self.layers;
+        let is_live = |index: usize| {
+            let layer = layers.get(index).zip(newest);
+            layer.is_some_and(|(layer, newest)| layer.is_live(newest))
+        };
+        self.ladder
+            .refresh(layers, is_screen, is_silent, is_live, now);
+    }
+
+    /// Somebody has use for a layer: it shall be sent.
+    pub(crate) fn note_use(&mut self, layer: usize, now: Tick) {
+        if let Some(layer) = self.layers.get_mut(layer) {
+            self.is_demand_stale |= layer.demand.note_use(now);
+        }
+    }
+
+    /// Gives up layers that nobody has use for.
+    pub(crate) fn expire_demand(&mut self, now: Tick) {
+        for layer in &mut self.layers {
+            self.is_demand_stale |= layer.demand.expire(now);
+        }
     }
 
     /// The timestamp of `layer` at the moment that `timestamp` names in `other`, by both layers' sender reports.

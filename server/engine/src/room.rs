@@ -2,6 +2,8 @@
 //!
 //! The wanted picture is computed whole and compared with what is there, so that joining, leaving, muting and scrolling are one path.
 
+mod allot;
+
 use std::time::Duration;
 
 use baton_protocol::{
@@ -88,6 +90,7 @@ impl Room {
     /// Looks at who speaks. True when participants have to be told.
     pub(crate) fn refresh(&mut self, now: Tick) -> bool {
         self.refresh_due = now + REFRESH;
+        self.measure(now);
         self.loudness.clear();
         let voices = self
             .publications

@@ -129,7 +129,7 @@ impl Sealer<'_> {
             } else {
                 outgoing.codec.payload_type
             },
-            marker: stored.entry.marker,
+            marker: outgoing.rewrite.marker,
             seq: outgoing.rewrite.seq as u16,
             timestamp: outgoing.rewrite.timestamp,
             ssrc: if is_retransmission {
@@ -162,6 +162,9 @@ impl Sealer<'_> {
     ) -> One {
         let mut scratch;
         let mut stored = *stored;
+        if outgoing.is_empty {
+            (stored.payload, stored.descriptor) = (&[], &[]);
+        }
         let transport_seq = *self.transport_seq;
         // Clearing the scratch costs as much as writing a header: most packets have no descriptor.
         if !stored.descriptor.is_empty() {

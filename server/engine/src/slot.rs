@@ -3,16 +3,35 @@
 //! A slot reads its source's ring by a cursor. It changes layer or source only where decoding can begin, and keeps showing the old
 //! layer until then. Sealing and sending is the leg's business (`seal`), choosing tracks the room's (`room`).
 
+mod trim;
+
+use std::cmp::Ordering;
+use std::time::Duration;
+
 use baton_protocol::{MediaKind, ParticipantId, PauseReason, SlotView, TrackId};
 
+use crate::allocate::{Quality, Target};
 use crate::codec::Codec;
 use crate::forwarder::{Alignment, DropReason, Forwarder, Rewrite, Verdict};
 use crate::history::History;
+use crate::layer::OVERHEAD;
+use crate::pace::Pacer;
 use crate::publication::Publication;
 use crate::rtp::{Mid, PayloadType, Ssrc};
 use crate::slab::Key;
 use crate::stats::Stats;
 use crate::time::Tick;
+
+use trim::{Passage, Trim};
+
+/// A picture that waited for the line so long is sent without its higher temporal layers.
+const HURRY: Duration = Duration::from_millis(100);
+
+/// And after so long not at all: the next keyframe is sooner there.
+const MAX_WAIT: Duration = Duration::from_millis(200);
+
+/// A repair that reaches its receiver later than this after the packet first came is of no use to it.
+const MAX_REPAIR_AGE: Duration = Duration::from_millis(1000);
 
 /// Payload types of a slot for one codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +48,9 @@ struct Reading {
     /// Next position to send.
     cursor: u64,
     generation: u32,
+    trim: Trim,
+    /// Timestamp of the picture that was sent last; none before the first.
+    picture: Option<u32>,
 }
 
 /// What a slot is to show.
@@ -57,6 +79,8 @@ pub(crate) struct Outgoing {
     pub(crate) weight: u16,
     /// Sent as a retransmission of this original sequence number.
     pub(crate) retransmission_of: Option<u16>,
+    /// Only its number is sent.
+    pub(crate) is_empty: bool,
 }
 
 /// What a slot tells the leg after [`Slot::collect`].
@@ -66,6 +90,8 @@ pub(crate) struct Collected {
     pub(crate) keyframe_of: Option<usize>,
     /// What it shows changed: the participant has to be told.
     pub(crate) changed: bool,
+    /// More is there than may be sent now.
+    pub(crate) is_held_back: bool,
 }
 
 /// One slot.
@@ -83,6 +109,8 @@ pub(crate) struct Slot {
     /// What the participant asked for, kept while the track may still come.
     pub(crate) view: Option<SlotView>,
     pub(crate) showing: Option<Showing>,
+    /// How much of it the line has room for.
+    pub(crate) target: Target,
     pub(crate) forwarder: Forwarder,
     pub(crate) history: History,
     /// Next sequence number of the retransmission stream, extended.
@@ -107,6 +135,7 @@ impl Slot {
             }
             Some(_) | None => {
                 self.history.clear();
+                self.target = Target::Fresh;
                 self.showing = Some(Showing {
                     publication,
                     track: source.0,
@@ -131,6 +160,7 @@ impl Slot {
     /// Shows nothing.
     pub(crate) fn clear(&mut self) {
         self.showing = None;
+        self.target = Target::Fresh;
         self.history.clear();
     }
 
@@ -145,6 +175,7 @@ impl Slot {
         index: u16,
         publication: &Publication,
         now: Tick,
+        pacer: &mut Pacer,
         out: &mut Vec<Outgoing>,
         stats: &mut Stats,
     ) -> Collected {
@@ -153,15 +184,31 @@ impl Slot {
             .as_ref()
             .map(|showing| (self.layer(), showing.paused));
         let keyframe_of = self.choose(publication, now);
-        self.read(index, publication, out, stats);
+        let is_held_back = self.read(index, publication, now, pacer, out, stats);
         let after = self
             .showing
             .as_ref()
             .map(|showing| (self.layer(), showing.paused));
         Collected {
-            keyframe_of,
+            keyframe_of: keyframe_of.or_else(|| self.needs_keyframe(publication)),
             changed: before != after,
+            is_held_back,
         }
+    }
+
+    /// The layer whose keyframe it takes to show another of its spatial layers.
+    fn needs_keyframe(&self, publication: &Publication) -> Option<usize> {
+        let reading = self.showing.as_ref()?.reading?;
+        let highest = publication
+            .layers
+            .get(reading.layer)?
+            .meter
+            .highest_spatial();
+        let target = passing(self.target, reading.layer);
+        reading
+            .trim
+            .needs_keyframe(target, highest)
+            .then_some(reading.layer)
     }
 
     /// Moves towards the wanted layer. Gives the layer whose keyframe has to be asked for.
@@ -200,7 +247,18 @@ impl Slot {
             }
             return None;
         }
-        let Some(wanted) = publication.layer_for(showing.width, showing.height) else {
+        let ceiling = match self.target {
+            Target::UpTo(quality) => quality,
+            Target::Fresh => Quality::BEST,
+            Target::Paused => {
+                showing.reading = None;
+                showing.waiting = None;
+                showing.paused = Some(PauseReason::Bandwidth);
+                return None;
+            }
+        };
+        let size = (showing.width, showing.height);
+        let Some(wanted) = publication.layer_for(size, ceiling.layer) else {
             showing.paused = Some(PauseReason::Waiting);
             return Some(0);
         };
@@ -259,75 +317,124 @@ impl Slot {
             layer: index,
             cursor,
             generation: layer.generation,
+            trim: Trim::at_keyframe(passing(self.target, index)),
+            picture: None,
         });
         showing.paused = None;
     }
 
-    /// Lists the packets between the cursor and what is ready.
+    /// Lists the packets between the cursor and what is ready, as far as the pace allows. True when something is left.
     fn read(
         &mut self,
         index: u16,
         publication: &Publication,
+        now: Tick,
+        pacer: &mut Pacer,
         out: &mut Vec<Outgoing>,
         stats: &mut Stats,
-    ) {
+    ) -> bool {
         let Some(showing) = self.showing.as_mut() else {
-            return;
+            return false;
         };
         let Some(reading) = showing.reading.as_mut() else {
-            return;
+            return false;
         };
         let Some(layer) = publication.layers.get(reading.layer) else {
-            return;
+            return false;
         };
         if reading.cursor < layer.ring.tail() {
             stats.drop_packets(DropReason::Overtaken, layer.ring.tail() - reading.cursor);
             reading.cursor = layer.ring.tail();
         }
+        let target = passing(self.target, reading.layer);
+        let is_paced = self.kind == MediaKind::Video && pacer.is_paced();
+        let mut is_begun = false;
         while reading.cursor < layer.ready() {
             let position = reading.cursor;
-            reading.cursor += 1;
             let Some(stored) = layer.ring.at(position) else {
+                reading.cursor += 1;
                 continue;
             };
+            let mut target = target;
+            if is_paced {
+                let is_new_picture = reading.picture != Some(stored.entry.timestamp);
+                let may_go = if is_begun && !is_new_picture {
+                    pacer.may_go_on(now)
+                } else {
+                    pacer.may_begin(now)
+                };
+                let waited = now.since(stored.entry.arrival);
+                if is_new_picture && reading.picture.is_some() && waited > MAX_WAIT {
+                    stats.drop_packets(DropReason::Late, layer.ready() - position);
+                    showing.waiting = Some((reading.layer, stored.entry.arrival));
+                    showing.reading = None;
+                    return true;
+                }
+                if !may_go {
+                    return true;
+                }
+                if waited > HURRY {
+                    target.temporal = 0;
+                }
+                is_begun = true;
+            }
+            reading.cursor += 1;
+            reading.picture = Some(stored.entry.timestamp);
             let Some(codec) = codec_for(&self.codecs, stored.entry.codec) else {
                 showing.paused = Some(PauseReason::Codec);
                 stats.drop_packets(DropReason::Codec, 1);
                 continue;
             };
-            match self.forwarder.judge(&stored) {
+            let layer = u8::try_from(reading.layer).unwrap_or(u8::MAX);
+            let mut outgoing = Outgoing {
+                slot: index,
+                publication: showing.publication,
+                layer,
+                position,
+                rewrite: Rewrite::default(),
+                codec,
+                weight: stored.entry.weight(),
+                retransmission_of: None,
+                is_empty: false,
+            };
+            let Passage::Keep { ends_picture } = reading.trim.judge(&stored.entry.peek, target)
+            else {
+                stats.drop_packets(DropReason::Layer, 1);
+                if let Some(rewrite) = self.forwarder.skip(stored.entry) {
+                    (outgoing.rewrite, outgoing.weight) = (rewrite, 0);
+                    outgoing.is_empty = true;
+                    out.push(outgoing);
+                }
+                continue;
+            };
+            match self.forwarder.judge(&stored, ends_picture) {
                 Verdict::Drop(reason) => stats.drop_packets(reason, 1),
                 Verdict::Forward(rewrite) => {
                     showing.paused = None;
-                    let layer = u8::try_from(reading.layer).unwrap_or(u8::MAX);
                     if codec.retransmission.is_some() {
                         self.history
                             .record(rewrite.seq, History::note(position, layer, &rewrite));
                     }
-                    out.push(Outgoing {
-                        slot: index,
-                        publication: showing.publication,
-                        layer,
-                        position,
-                        rewrite,
-                        codec,
-                        weight: stored.entry.weight(),
-                        retransmission_of: None,
-                    });
+                    pacer.charge(u32::from(outgoing.weight) + OVERHEAD, now);
+                    outgoing.rewrite = rewrite;
+                    out.push(outgoing);
                 }
             }
         }
+        false
     }
 
-    /// Lists a retransmission of what was sent as `wire`, if it is still there and may be repeated.
+    /// Lists a retransmission of what was sent as `wire`, if it is still there, may be repeated and is of use after half a `round_trip`.
     pub(crate) fn retransmit(
         &mut self,
         index: u16,
         wire: u16,
         publication: &Publication,
+        line: (&mut Pacer, Duration),
         now: Tick,
         out: &mut Vec<Outgoing>,
     ) -> bool {
+        let (pacer, round_trip) = line;
         let Some(showing) = &self.showing else {
             return false;
         };
@@ -353,14 +460,19 @@ impl Slot {
         let Some(codec) = codec_for(&self.codecs, stored.entry.codec) else {
             return false;
         };
+        if now.since(stored.entry.arrival) + round_trip / 2 > MAX_REPAIR_AGE {
+            return false;
+        }
         let rewrite = Rewrite {
             seq: self.rtx_seq,
             timestamp: sent.timestamp,
             picture_id: sent.picture_id,
             tl0: sent.tl0,
             frame_number: sent.frame_number,
+            marker: sent.marker,
         };
         self.rtx_seq += 1;
+        pacer.charge_repair(u32::from(stored.entry.weight()) + OVERHEAD, now);
         out.push(Outgoing {
             slot: index,
             publication: showing.publication,
@@ -370,8 +482,27 @@ impl Slot {
             codec,
             weight: stored.entry.weight(),
             retransmission_of: Some(wire),
+            is_empty: false,
         });
         true
+    }
+}
+
+/// What of a layer passes: all of one that is smaller than the target, what the target says of its own, and the base pictures of one that
+/// is to be left.
+fn passing(target: Target, layer: usize) -> Quality {
+    let Target::UpTo(quality) = target else {
+        return Quality::BEST;
+    };
+    match usize::from(quality.layer).cmp(&layer) {
+        Ordering::Equal => quality,
+        Ordering::Greater if quality.layer < u8::MAX => Quality::BEST,
+        // No layer was named: what is said of the others' holds for each.
+        Ordering::Greater => quality,
+        Ordering::Less => Quality {
+            temporal: 0,
+            ..Quality::BEST
+        },
     }
 }
 

@@ -41,6 +41,8 @@ fn declarations() -> String {
         PathToHost,
         PauseReason,
         SlotShown,
+        LayerWanted,
+        TrackWanted,
         PathFromHost,
     ]
 }

@@ -26,7 +26,8 @@ pub use host::{
 };
 pub use id::{HostId, InvalidRoomId, LegId, ParticipantId, RoomId, TrackId};
 pub use path::{
-    CONTROL_CHANNEL, PULSE_CHANNEL, PathFromHost, PathToHost, PauseReason, SlotShown, SlotView,
+    CONTROL_CHANNEL, LayerWanted, PULSE_CHANNEL, PathFromHost, PathToHost, PauseReason, SlotShown,
+    SlotView, TrackWanted,
 };
 pub use peer::{
     ErrorCode, IceServer, Join, Joined, LeaveReason, ParticipantInfo, PeerMessage, Resume,

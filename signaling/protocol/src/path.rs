@@ -42,7 +42,8 @@ pub struct SlotView {
     /// Highest useful frame rate; 0 means no limit.
     #[serde(default)]
     pub fps: u8,
-    /// 0 is least important. Screens and the active speaker go first whatever this says.
+    /// 0 is least important. Screens and the active speaker go first whatever this says; from 10 on a picture is raised to its best before
+    /// the others get more than their lowest layer.
     #[serde(default)]
     pub priority: u8,
 }
@@ -62,6 +63,12 @@ pub enum PathFromHost {
         /// Loudest first, at most as many as there are audio slots.
         speakers: Vec<ParticipantId>,
     },
+    /// Which encodings of this participant's own video tracks are of use to anybody, whole. The others need not be sent; whoever sends
+    /// them all the same does no harm.
+    Wanted {
+        /// One entry per video track of this leg.
+        tracks: Vec<TrackWanted>,
+    },
     /// Heartbeat of the forwarding thread.
     Pulse {
         /// Grows by one each time.
@@ -70,6 +77,28 @@ pub enum PathFromHost {
     /// A type this version does not know: ignored.
     #[serde(other)]
     Unknown,
+}
+
+/// Which encodings of a track are of use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct TrackWanted {
+    /// Which track.
+    pub track: TrackId,
+    /// Each of its encodings.
+    pub layers: Vec<LayerWanted>,
+}
+
+/// Is one encoding of use?
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct LayerWanted {
+    /// Which encoding; absent for a track with a single one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub rid: Option<String>,
+    /// Somebody shows it or is about to.
+    pub wanted: bool,
 }
 
 /// What one slot shows.

@@ -339,12 +339,21 @@ impl World {
     }
 
     pub(super) fn path_down(&mut self, person: usize, leg: LegId, message: PathFromHost) {
-        let end = self.people[person].leg.as_mut().filter(|end| end.id == leg);
-        let Some(end) = end else { return };
+        let now = self.now;
+        let someone = &mut self.people[person];
+        let Some(end) = someone.leg.as_mut().filter(|end| end.id == leg) else {
+            return;
+        };
         match message {
             PathFromHost::Slots { slots } => end.shown = slots,
             PathFromHost::Speakers { speakers } => end.speakers = speakers,
-            PathFromHost::Pulse { .. } | PathFromHost::Unknown => {}
+            PathFromHost::Wanted { tracks } if someone.obeys => {
+                // A camera is all the picture that anybody here has.
+                for track in &tracks {
+                    someone.camera.handle_wanted(&track.layers, now);
+                }
+            }
+            PathFromHost::Wanted { .. } | PathFromHost::Pulse { .. } | PathFromHost::Unknown => {}
         }
     }
 }

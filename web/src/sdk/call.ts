@@ -330,6 +330,7 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
       if (own && own.muted !== track.muted) this.#tellMuted(track.source, own.muted);
     }
     if (leg.condition.at === 'restarting' && leg.pc.connectionState === 'connected') this.#stepLeg(leg, 'connected');
+    this.#applyWanted(leg);
     this.#applyView();
   }
 
@@ -453,6 +454,17 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
       this.#updateVideos(leg);
     } else if (message.type === 'speakers') {
       this.#update({ speakers: message.speakers });
+    } else if (message.type === 'wanted') {
+      leg.wanted = message.tracks;
+      this.#applyWanted(leg);
+    }
+  }
+
+  /** Encodes only what somebody watches; nothing while alone. */
+  #applyWanted(leg: Leg): void {
+    for (const { track, layers } of leg.wanted) {
+      const source = [...this.#trackIds].find(([, id]) => id === track)?.[0];
+      if (source) void leg.setWanted(source, layers);
     }
   }
 

@@ -1,6 +1,6 @@
 // What is sent of a picture: codecs, simulcast layers, their rates. Pure.
 
-import type { LayerInfo } from './protocol.gen.ts';
+import type { LayerInfo, LayerWanted } from './protocol.gen.ts';
 
 export const VIDEO_CODECS = ['vp8', 'vp9', 'av1', 'h264'] as const;
 export type VideoCodec = (typeof VIDEO_CODECS)[number];
@@ -68,6 +68,18 @@ function layersFor(width: number): number {
 export function cameraEncodings(width: number, codec: VideoCodec): Encoding[] {
   const layers = LADDER.slice(-layersFor(width));
   return codec === 'vp9' || codec === 'av1' ? layers.map((layer) => ({ ...layer, scalabilityMode: 'L1T3' })) : layers;
+}
+
+/**
+ * Which encodings shall be sent: all while a track is sent at all, but for those that nobody watches. `wanted`: what the host said of the
+ * track, if it did; an encoding it does not name is wanted. Gives null where nothing changes.
+ */
+export function activeEncodings<E extends { rid?: string | undefined; active?: boolean | undefined }>(
+  encodings: readonly E[], isSent: boolean, wanted: readonly LayerWanted[],
+): E[] | null {
+  const unwanted = new Set(wanted.filter((layer) => !layer.wanted).map((layer) => layer.rid));
+  const next = encodings.map((encoding) => ({ ...encoding, active: isSent && !unwanted.has(encoding.rid) }));
+  return next.some((encoding, index) => encoding.active !== (encodings[index]?.active ?? true)) ? next : null;
 }
 
 export const SCREEN_BITRATE = 2_500_000;

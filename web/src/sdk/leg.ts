@@ -4,12 +4,12 @@
 import { Emitter } from './emitter.ts';
 import type { Condition } from './ladder.ts';
 import {
-  type Encoding, SCREEN_BITRATE, type VideoCodec, cameraEncodings, layerInfos, preferAudio, preferCodecs,
+  type Encoding, SCREEN_BITRATE, type VideoCodec, activeEncodings, cameraEncodings, layerInfos, preferAudio, preferCodecs,
 } from './layers.ts';
 import { ParseError, parsePathMessage } from './parse.ts';
 import {
-  CONTROL_CHANNEL, type IceServer, type LegId, PULSE_CHANNEL, type PathFromHost, type PathToHost, type SlotShown, type Source, type TrackId,
-  type TrackOffer,
+  CONTROL_CHANNEL, type IceServer, type LayerWanted, type LegId, PULSE_CHANNEL, type PathFromHost, type PathToHost, type SlotShown, type Source,
+  type TrackId, type TrackOffer, type TrackWanted,
 } from './protocol.gen.ts';
 
 export const AUDIO_SLOTS = 3;
@@ -26,6 +26,11 @@ interface Sending {
   readonly encodings: readonly Encoding[];
   /** Size of the last picture source, kept while the camera is off. */
   size: { width: number; height: number };
+  isSent: boolean;
+  /** What the host said of its encodings; nothing before it did. */
+  wanted: readonly LayerWanted[];
+  /** Encodings change one after another: `setParameters` takes only what was read last. */
+  change: Promise<void>;
 }
 
 export interface OfferOut {
@@ -67,6 +72,8 @@ export class Leg extends Emitter<LegEvents> {
   /** What each slot was asked to show, and what the host says it shows. */
   assigned = new Map<string, TrackId>();
   shown: ReadonlyMap<string, SlotShown> = new Map();
+  /** Which of its own encodings the host has use for. */
+  wanted: readonly TrackWanted[] = [];
 
   constructor(readonly id: LegId, options: LegOptions) {
     super();
@@ -125,9 +132,10 @@ export class Leg extends Emitter<LegEvents> {
       sending.size = { width, height };
     }
     const { transceiver } = sending;
-    if (!track && transceiver.sender.track) await this.#setActive(sending, false);
+    sending.isSent = track !== null;
+    if (!track && transceiver.sender.track) await this.#activate(sending);
     await transceiver.sender.replaceTrack(track);
-    if (track) await this.#setActive(sending, true);
+    if (track) await this.#activate(sending);
     if (track === null || transceiver.direction === 'sendonly') return false;
     transceiver.direction = 'sendonly';
     return true;
@@ -139,6 +147,14 @@ export class Leg extends Emitter<LegEvents> {
     if (!sending || this.#closed) return;
     await sending.transceiver.sender.replaceTrack(null);
     sending.transceiver.direction = 'inactive';
+  }
+
+  /** Stops encoding what nobody watches, and goes on with what somebody does. */
+  async setWanted(source: Source, layers: readonly LayerWanted[]): Promise<void> {
+    const sending = this.#sending.get(source);
+    if (!sending || this.#closed) return;
+    sending.wanted = layers;
+    await this.#activate(sending);
   }
 
   mid(source: Source): string | null {
@@ -200,7 +216,9 @@ export class Leg extends Emitter<LegEvents> {
     const sendEncodings: RTCRtpEncodingParameters[] = encodings.length > 0 ? encodings.map((encoding) => ({ ...encoding })) : single;
     const transceiver = this.pc.addTransceiver(kind, { direction: 'inactive', ...(sendEncodings.length > 0 && { sendEncodings }) });
     this.#preferCodecs(transceiver, kind);
-    const sending: Sending = { transceiver, encodings, size: { width: 1280, height: 720 } };
+    const sending: Sending = {
+      transceiver, encodings, size: { width: 1280, height: 720 }, isSent: false, wanted: [], change: Promise.resolve(),
+    };
     this.#sending.set(source, sending);
     return sending;
   }
@@ -217,15 +235,19 @@ export class Leg extends Emitter<LegEvents> {
     if (codecs.length > 0) transceiver.setCodecPreferences(codecs);
   }
 
-  /** `active` ends with a keyframe, which a replaced track alone does not. */
-  async #setActive(sending: Sending, active: boolean): Promise<void> {
-    const { sender } = sending.transceiver;
-    const parameters = sender.getParameters();
-    if (!parameters.encodings?.some((encoding) => (encoding.active ?? true) !== active)) return;
-    for (const encoding of parameters.encodings) encoding.active = active;
-    await sender.setParameters(parameters).catch(() => {
-      // Refused while the m-line is not negotiated; it then starts as it should anyway.
+  /** Begins and ends encodings. One that begins does so with a keyframe, which a replaced track alone does not. */
+  #activate(sending: Sending): Promise<void> {
+    sending.change = sending.change.then(async () => {
+      const { sender } = sending.transceiver;
+      const parameters = sender.getParameters();
+      const next = activeEncodings(parameters.encodings ?? [], sending.isSent, sending.wanted);
+      if (!next || this.#closed) return;
+      parameters.encodings = next;
+      await sender.setParameters(parameters).catch(() => {
+        // Refused while the m-line is not negotiated; it then starts as it should anyway.
+      });
     });
+    return sending.change;
   }
 
   #tracks(): TrackOffer[] {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { FrameGaps } from './gaps.ts';
-import { cameraEncodings, layerInfos, preferAudio, preferCodecs } from './layers.ts';
+import { activeEncodings, cameraEncodings, layerInfos, preferAudio, preferCodecs } from './layers.ts';
 import { problemOf } from './problem.ts';
 import { Speaking } from './speaking.ts';
 
@@ -30,6 +30,20 @@ describe('codecs', () => {
     const audio = ['audio/opus', 'audio/red', 'audio/PCMU'].map((mimeType) => ({ mimeType }));
     expect(preferAudio(audio).map((codec) => codec.mimeType)).toEqual(['audio/red', 'audio/opus']);
     expect(preferAudio([{ mimeType: 'audio/opus' }])).toEqual([{ mimeType: 'audio/opus' }]);
+  });
+
+  test('encodings that nobody watches are not made, and none of a camera that is off', () => {
+    const encodings = ['q', 'h', 'f'].map((rid) => ({ rid, active: true }));
+    const off = (rids: string): { rid: string; wanted: boolean }[] => [...'qhf'].map((rid) => ({ rid, wanted: !rids.includes(rid) }));
+    const active = (list: readonly { active: boolean }[] | null): boolean[] | undefined => list?.map((encoding) => encoding.active);
+    expect(activeEncodings(encodings, true, [])).toBeNull();
+    expect(active(activeEncodings(encodings, true, off('hf')))).toEqual([true, false, false]);
+    expect(active(activeEncodings(encodings, true, off('qhf')))).toEqual([false, false, false]);
+    expect(active(activeEncodings(encodings, false, off('f')))).toEqual([false, false, false]);
+    const first = activeEncodings(encodings, true, off('h')) ?? [];
+    expect(activeEncodings(first, true, off('h'))).toBeNull();
+    expect(active(activeEncodings(first, true, off('')))).toEqual([true, true, true]);
+    expect(activeEncodings([{ active: true }], true, [{ wanted: false }])).toEqual([{ active: false }]);
   });
 
   test('a small camera gets fewer layers and every layer its size', () => {

@@ -2,8 +2,8 @@
 // Unknown types and fields are ignored, so that an older page lives with a newer service; a known field of a wrong type is an error.
 
 import type {
-  ErrorCode, Grants, HostKind, HostTerm, IceServer, Joined, LayerInfo, LeaveReason, ParticipantInfo, PathFromHost, PauseReason,
-  ServiceMessage, SlotShown, Source, TrackInfo,
+  ErrorCode, Grants, HostKind, HostTerm, IceServer, Joined, LayerInfo, LayerWanted, LeaveReason, ParticipantInfo, PathFromHost, PauseReason,
+  ServiceMessage, SlotShown, Source, TrackInfo, TrackWanted,
 } from './protocol.gen.ts';
 
 /** Says which field was wrong. */
@@ -238,6 +238,16 @@ function slotShown(value: unknown, where: string): SlotShown {
   };
 }
 
+function layerWanted(value: unknown, where: string): LayerWanted {
+  const fields = new Fields(value, where);
+  return { ...(fields.has('rid') && { rid: fields.text('rid') }), wanted: fields.flag('wanted') };
+}
+
+function trackWanted(value: unknown, where: string): TrackWanted {
+  const fields = new Fields(value, where);
+  return { track: fields.count('track'), layers: fields.list('layers', layerWanted) };
+}
+
 /** Reads one message of a leg's data channel. Throws {@link ParseError}. */
 export function parsePathMessage(message: string): PathFromHost {
   const fields = new Fields(json(message), 'message');
@@ -247,6 +257,8 @@ export function parsePathMessage(message: string): PathFromHost {
       return { type, slots: fields.list('slots', slotShown) };
     case 'speakers':
       return { type, speakers: fields.list('speakers', count) };
+    case 'wanted':
+      return { type, tracks: fields.list('tracks', trackWanted) };
     case 'pulse':
       return { type, count: fields.count('count') };
     case 'unknown':

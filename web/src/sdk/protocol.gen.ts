@@ -404,7 +404,8 @@ height: number,
  */
 fps: number, 
 /**
- * 0 is least important. Screens and the active speaker go first whatever this says.
+ * 0 is least important. Screens and the active speaker go first whatever this says; from 10 on a picture is raised to its best before
+ * the others get more than their lowest layer.
  */
 priority: number, };
 
@@ -438,6 +439,26 @@ rid?: string,
  */
 paused?: PauseReason, };
 
+export type LayerWanted = { 
+/**
+ * Which encoding; absent for a track with a single one.
+ */
+rid?: string, 
+/**
+ * Somebody shows it or is about to.
+ */
+wanted: boolean, };
+
+export type TrackWanted = { 
+/**
+ * Which track.
+ */
+track: TrackId, 
+/**
+ * Each of its encodings.
+ */
+layers: Array<LayerWanted>, };
+
 export type PathFromHost = { "type": "slots", 
 /**
  * One entry per slot that shows something or wants to.
@@ -446,7 +467,11 @@ slots: Array<SlotShown>, } | { "type": "speakers",
 /**
  * Loudest first, at most as many as there are audio slots.
  */
-speakers: Array<ParticipantId>, } | { "type": "pulse", 
+speakers: Array<ParticipantId>, } | { "type": "wanted", 
+/**
+ * One entry per video track of this leg.
+ */
+tracks: Array<TrackWanted>, } | { "type": "pulse", 
 /**
  * Grows by one each time.
  */

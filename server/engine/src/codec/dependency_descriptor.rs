@@ -87,6 +87,8 @@ pub struct FrameDependency {
     pub keyframe: bool,
     /// What each decode target needs of the frame.
     pub indications: Indications,
+    /// The highest temporal layer of the decode targets that can be taken up from this frame on; only on a frame's first packet.
+    pub switch_to: Option<u8>,
     /// Bit `n` is set where decode target `n` is sent from now on; only where the packet says so.
     pub active_targets: Option<u32>,
     /// Width and height in pixels of the stream's largest spatial layer, where its structure has them.
@@ -132,6 +134,11 @@ impl DependencyReader {
             depends = pass_references(&mut bits)?;
         }
         let starts_frame = head & 0x80 != 0;
+        let switch_to = if starts_frame {
+            structure.switch_to(indications)
+        } else {
+            None
+        };
         let dependency = FrameDependency {
             starts_frame,
             ends_frame: head & 0x40 != 0,
@@ -140,6 +147,7 @@ impl DependencyReader {
             temporal: template.temporal,
             keyframe: starts_frame && flags.structure && !depends,
             indications,
+            switch_to,
             active_targets,
             resolution: structure.resolution(),
         };

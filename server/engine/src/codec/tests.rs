@@ -95,6 +95,7 @@ fn a_payload_without_numbers_has_nothing_to_patch() {
 #[test]
 fn the_descriptor_wins_over_an_encrypted_payload() {
     let descriptor = FrameDependency {
+        switch_to: None,
         starts_frame: true,
         ends_frame: false,
         frame_number: 1,
@@ -131,6 +132,7 @@ fn picture_ids_are_taken_from_the_payload_beside_a_descriptor() {
     let alone = peek_with_descriptor(Codec::Vp8, &payload, true, None);
     assert_eq!(alone, peek(Codec::Vp8, &payload, true));
     let descriptor = FrameDependency {
+        switch_to: None,
         starts_frame: false,
         ends_frame: true,
         frame_number: 1,

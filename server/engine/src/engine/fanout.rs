@@ -1,6 +1,6 @@
 //! From what arrived to what is sent: serves every leg of a room that has news, and passes keyframe wishes up to the publishers.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use baton_protocol::MediaKind;
 
@@ -8,6 +8,9 @@ use super::{Engine, leg_deadline, tell_view};
 use crate::io::Transmit;
 use crate::slab::Key;
 use crate::time::Tick;
+
+/// Timers are not finer than this anyway.
+const LEAST_PAUSE: Duration = Duration::from_millis(1);
 
 impl Engine {
     /// Fills `buf` with the next datagrams to send. `None`: nothing is left until the next input. Call it after feeding everything there is.
@@ -40,56 +43,113 @@ impl Engine {
         };
         room.is_dirty = false;
         room.release(now);
-        self.wanted_keyframes.clear();
         for index in 0..room.legs.len() {
-            let Some(&leg_key) = room.legs.get(index) else {
+            let leg = self.rooms.get(key).and_then(|room| room.legs.get(index));
+            if let Some(&leg) = leg {
+                self.serve_leg(key, leg, now);
+            }
+        }
+        self.pass_wishes(key, now);
+        self.schedule_room(key, now);
+    }
+
+    /// Goes on with what had to wait for a leg's line.
+    pub(super) fn resume(&mut self, key: Key, now: Tick) {
+        let Some(leg) = self.legs.get_mut(key).filter(|leg| leg.pace_due <= now) else {
+            return;
+        };
+        leg.pace_due = Tick::NEVER;
+        let room = leg.room;
+        self.serve_leg(room, key, now);
+        self.pass_wishes(room, now);
+    }
+
+    /// Lists what one leg is to be sent: sound, then pictures by importance, as far as its pace allows.
+    fn serve_leg(&mut self, room: Key, key: Key, now: Tick) {
+        let Some(room) = self.rooms.get(room) else {
+            return;
+        };
+        let Some(leg) = self.legs.get_mut(key).filter(|leg| leg.is_connected) else {
+            return;
+        };
+        let mut is_held_back = false;
+        for at in 0..leg.allotment.order.len() + leg.slots.len() {
+            // Sound is never in the order, pictures always are once there was an allocation.
+            let (index, is_sound) = match at.checked_sub(leg.slots.len()) {
+                None => (at, true),
+                Some(place) => match leg.allotment.order.get(place) {
+                    Some(index) => (usize::from(*index), false),
+                    None => break,
+                },
+            };
+            let Some(slot) = leg.slots.get_mut(index) else {
                 continue;
             };
-            let Some(leg) = self.legs.get_mut(leg_key).filter(|leg| leg.is_connected) else {
+            let Some(showing) = slot.showing.as_ref().filter(|_| !slot.is_off) else {
                 continue;
             };
-            for (index, slot) in leg.slots.iter_mut().enumerate() {
-                let Some(showing) = slot.showing.as_ref().filter(|_| !slot.is_off) else {
-                    continue;
-                };
-                let source = showing.publication;
-                let Some(publication) = room.publications.get(source) else {
-                    slot.clear();
-                    leg.is_view_stale = true;
-                    continue;
-                };
-                let index = u16::try_from(index).unwrap_or(u16::MAX);
-                let collected =
-                    slot.collect(index, publication, now, &mut leg.outbox, &mut self.stats);
-                self.wanted_keyframes
-                    .extend(collected.keyframe_of.map(|layer| (source, layer)));
-                if collected.changed {
-                    self.stats.switches += 1;
-                    leg.is_view_stale |= slot.kind == MediaKind::Video;
+            if is_sound != (slot.kind == MediaKind::Audio) {
+                continue;
+            }
+            let source = showing.publication;
+            let Some(publication) = room.publications.get(source) else {
+                slot.clear();
+                leg.is_view_stale = true;
+                continue;
+            };
+            let index = u16::try_from(index).unwrap_or(u16::MAX);
+            let collected = slot.collect(
+                index,
+                publication,
+                now,
+                &mut leg.pacer,
+                &mut leg.outbox,
+                &mut self.stats,
+            );
+            self.wanted_keyframes
+                .extend(collected.keyframe_of.map(|layer| (source, layer)));
+            if collected.changed {
+                self.stats.switches += 1;
+                leg.is_view_stale |= slot.kind == MediaKind::Video;
+            }
+            is_held_back |= collected.is_held_back;
+        }
+        leg.trim_outbox();
+        if leg.is_view_stale {
+            tell_view(leg, room, self.epoch.instant(now));
+        }
+        leg.pace_due = if is_held_back {
+            leg.pacer.deadline().max(now + LEAST_PAUSE)
+        } else {
+            Tick::NEVER
+        };
+        let has_output = leg.has_output() && !leg.is_queued;
+        if has_output {
+            leg.is_queued = true;
+            self.sending.push_back(key);
+        }
+        if is_held_back {
+            self.schedule_leg(key, leg_deadline(self.legs.get(key)));
+        }
+    }
+
+    /// Passes on the keyframes that slots wait for.
+    fn pass_wishes(&mut self, key: Key, now: Tick) {
+        let mut wanted = std::mem::take(&mut self.wanted_keyframes);
+        if let Some(room) = self.rooms.get_mut(key) {
+            for (source, layer) in wanted.drain(..) {
+                let layer = room
+                    .publications
+                    .get_mut(source)
+                    .and_then(|publication| publication.layers.get_mut(layer));
+                if let Some(layer) = layer {
+                    layer.want_keyframe();
                 }
             }
-            leg.trim_outbox();
-            if leg.is_view_stale {
-                tell_view(leg, room, self.epoch.instant(now));
-            }
-            if leg.has_output() && !leg.is_queued {
-                leg.is_queued = true;
-                self.sending.push_back(leg_key);
-            }
         }
-        let mut wanted = std::mem::take(&mut self.wanted_keyframes);
-        for (source, layer) in wanted.drain(..) {
-            let layer = room
-                .publications
-                .get_mut(source)
-                .and_then(|publication| publication.layers.get_mut(layer));
-            if let Some(layer) = layer {
-                layer.want_keyframe();
-            }
-        }
+        wanted.clear();
         self.wanted_keyframes = wanted;
         self.ask_room_for_keyframes(key, now);
-        self.schedule_room(key, now);
     }
 
     /// Passes keyframe wishes of one leg's room on to the publishers.

@@ -106,6 +106,10 @@ impl Engine {
         };
         leg.send_path(&room.speakers(), now);
         tell_view(leg, room, now);
+        leg.is_demand_stale = false;
+        if let Some(wanted) = room.wanted(leg) {
+            leg.send_path(&wanted, now);
+        }
         self.queue(key);
     }
 

@@ -59,6 +59,7 @@ impl Webinar {
             has_tcp: false,
             ice_lite: true,
             candidates: CandidatePolicy::default(),
+            uplink: None,
         };
         let certificate = Certificate::generate().expect("certificate");
         let mut engine = Engine::new(config, certificate, 1, now).expect("engine");

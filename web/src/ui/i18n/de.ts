@@ -78,7 +78,7 @@ export const de = {
   aloneTitle: 'Du bist allein hier',
   aloneText: 'Schicke diesen Link, wem du magst.',
   away: 'Verbindung verloren',
-  paused_bandwidth: 'Angehalten, damit der Ton bleibt',
+  paused_bandwidth: 'Bild angehalten, damit der Ton bleibt',
   paused_codec: 'Dieser Browser kann dieses Bild nicht zeigen',
   paused_waiting: 'Das Bild kommt gleich…',
 

@@ -76,7 +76,7 @@ export const en = {
   aloneTitle: 'You are the only one here',
   aloneText: 'Send this link to whom you want to talk to.',
   away: 'Connection lost',
-  paused_bandwidth: 'Paused to keep the sound',
+  paused_bandwidth: 'Video paused to keep sound',
   paused_codec: 'This browser cannot show this picture',
   paused_waiting: 'Waiting for the picture…',
 

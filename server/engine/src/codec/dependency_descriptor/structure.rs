@@ -83,6 +83,15 @@ impl Structure {
             .reduce(|(spatial, temporal), (s, t)| (spatial.max(s), temporal.max(t)))
     }
 
+    /// The highest temporal layer of the targets that `indications` make a switching point of.
+    pub(super) fn switch_to(&self, indications: Indications) -> Option<u8> {
+        let targets = (0..self.target_count)
+            .filter(|&target| indications.of(target) == super::Indication::Switch);
+        targets
+            .filter_map(|target| Some(self.target_layer(target)?.1))
+            .max()
+    }
+
     fn known(&self) -> &[Template] {
         self.templates
             .get(..usize::from(self.template_count))

@@ -92,6 +92,7 @@ impl Meeting {
             has_tcp: false,
             ice_lite: true,
             candidates: CandidatePolicy::default(),
+            uplink: None,
         };
         let certificate = Certificate::generate().expect("certificate");
         let engine = Engine::new(config, certificate, u64::from(seed), now).expect("engine");
@@ -425,6 +426,7 @@ impl Meeting {
             .find_map(|message| match message {
                 PathFromHost::Slots { slots } => Some(slots),
                 PathFromHost::Speakers { .. }
+                | PathFromHost::Wanted { .. }
                 | PathFromHost::Pulse { .. }
                 | PathFromHost::Unknown => None,
             });

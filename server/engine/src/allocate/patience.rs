@@ -1,0 +1,87 @@
+//! When more may be given again after something had to be taken away: soon after the first time, later each time it fails.
+
+use std::time::Duration;
+
+use crate::time::Tick;
+
+/// Pause after something was taken away.
+const FIRST: Duration = Duration::from_millis(2000);
+
+/// And at most, after several failures.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// A raise that lasted shorter than this has failed.
+const FAILED_WITHIN: Duration = Duration::from_secs(8);
+
+/// So long without a failure, and the next pause is as short as the first.
+const FORGIVEN_AFTER: Duration = Duration::from_secs(60);
+
+/// How long a line has to wait for better pictures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Patience {
+    until: Tick,
+    pause: Duration,
+    rose: Option<Tick>,
+    fell: Option<Tick>,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            until: Tick(0),
+            pause: FIRST,
+            rose: None,
+            fell: None,
+        }
+    }
+}
+
+impl Patience {
+    /// May something be raised now?
+    pub(crate) fn may_rise(&self, now: Tick) -> bool {
+        now >= self.until
+    }
+
+    /// Something was raised.
+    pub(crate) fn note_rise(&mut self, now: Tick) {
+        self.rose = Some(now);
+    }
+
+    /// Something had to be taken away.
+    pub(crate) fn note_fall(&mut self, now: Tick) {
+        let is_within = |at: Option<Tick>, span| at.is_some_and(|at| now.since(at) < span);
+        if is_within(self.rose.take(), FAILED_WITHIN) {
+            self.pause = (self.pause * 2).min(LONGEST);
+        } else if !is_within(self.fell, FORGIVEN_AFTER) {
+            self.pause = FIRST;
+        }
+        self.fell = Some(now);
+        self.until = now + self.pause;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_doubles_the_pause_and_time_forgives() {
+        let mut patience = Patience::default();
+        let mut now = Tick(1_000_000);
+        assert!(patience.may_rise(now));
+        let mut pauses = Vec::new();
+        for _ in 0..6 {
+            patience.note_fall(now);
+            pauses.push(patience.until.since(now).as_secs());
+            assert!(!patience.may_rise(now));
+            now = patience.until;
+            assert!(patience.may_rise(now));
+            patience.note_rise(now);
+            now = now + Duration::from_secs(1);
+        }
+        assert_eq!(pauses, [2, 4, 8, 16, 30, 30]);
+        now = now + Duration::from_secs(120);
+        patience.note_fall(now);
+        assert_eq!(patience.until.since(now), FIRST);
+    }
+}

@@ -1,0 +1,98 @@
+//! Who gets how much: the uplink among the legs, each leg's line among its slots, and the word to publishers about what nobody watches.
+
+use super::Engine;
+use crate::allocate::{Claim, share};
+use crate::bitrate::Bitrate;
+use crate::leg::Allotment;
+use crate::slab::Key;
+use crate::time::Tick;
+
+impl Engine {
+    /// What all legs together may send from now on. `None`: no limit is known.
+    pub fn set_uplink(&mut self, uplink: Option<Bitrate>) {
+        self.config.uplink = uplink;
+        if uplink.is_none() {
+            self.legs
+                .iter_mut()
+                .for_each(|(_, leg)| leg.allotment.share = None);
+        }
+    }
+
+    /// Compares what every leg of a room shows with what it shall show, and divides each line anew.
+    pub(super) fn assign_room(&mut self, key: Key, now: Tick) {
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        room.measure_new(now);
+        for index in 0..room.legs.len() {
+            let leg = room.legs.get(index).and_then(|leg| self.legs.get_mut(*leg));
+            if let Some(leg) = leg {
+                room.assign(leg, now);
+                room.allot(leg, &mut self.allocator, now);
+            }
+        }
+        if !room.is_dirty {
+            room.is_dirty = true;
+            self.dirty.push(key);
+        }
+        self.tell_demand(key, now);
+    }
+
+    /// Divides the uplink among all legs of all rooms by what they want.
+    pub(super) fn share_uplink(&mut self) {
+        let Some(uplink) = self.config.uplink else {
+            return;
+        };
+        let claims = self.legs.iter().map(|(_, leg)| {
+            let Allotment { outcome, sound, .. } = &leg.allotment;
+            // A leg whose own line is bad needs no more than it can carry, and a little to find out that it got better.
+            let most = leg.budget().map_or(u64::MAX, |budget| budget.0 / 2 * 3);
+            Claim {
+                sound: *sound,
+                wants: Bitrate(outcome.wants.0.min(most)),
+            }
+        });
+        self.claims.clear();
+        self.claims.extend(claims);
+        share(uplink, &self.claims, &mut self.shares);
+        for ((_, leg), share) in self.legs.iter_mut().zip(&self.shares) {
+            leg.allotment.share = Some(*share);
+        }
+    }
+
+    /// Tells publishers which of their layers are wanted, where that changed.
+    pub(super) fn tell_demand(&mut self, key: Key, now: Tick) {
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        let mut is_news = false;
+        for (_, publication) in room.publications.iter_mut() {
+            if std::mem::take(&mut publication.is_demand_stale)
+                && let Some(leg) = self.legs.get_mut(publication.leg)
+            {
+                leg.is_demand_stale = true;
+                is_news = true;
+            }
+        }
+        if !is_news {
+            return;
+        }
+        let now = self.epoch.instant(now);
+        for leg_key in &room.legs {
+            let Some(leg) = self.legs.get_mut(*leg_key) else {
+                continue;
+            };
+            if !leg.is_demand_stale || leg.channels_open == 0 {
+                continue;
+            }
+            leg.is_demand_stale = false;
+            if let Some(message) = room.wanted(leg) {
+                leg.send_path(&message, now);
+            }
+            if !leg.is_queued {
+                leg.is_queued = true;
+                self.sending.push_back(*leg_key);
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Whether anybody has use for an encoding, and what its publisher was told about that.
+//!
+//! Owns the time between the last use and the word to stop. Does not know who watches and does not send anything.
+
+use std::time::Duration;
+
+use crate::time::Tick;
+
+/// A layer is switched off when nobody has had use for it for so long.
+const IDLE: Duration = Duration::from_millis(1000);
+
+/// One that was asked back is counted on for so long without having come.
+const RETURN_WITHIN: Duration = Duration::from_millis(2500);
+
+/// Use of one layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Demand {
+    /// Since when nobody has had use for it; the clock starts with the first look.
+    used: Option<Tick>,
+    /// The publisher shall send it.
+    is_on: bool,
+    /// When it was asked back after it had been switched off.
+    asked_back: Option<Tick>,
+}
+
+impl Default for Demand {
+    /// Of a new layer: publishers begin by sending all.
+    fn default() -> Self {
+        Self {
+            used: None,
+            is_on: true,
+            asked_back: None,
+        }
+    }
+}
+
+impl Demand {
+    /// Somebody has use for it. True when the publisher has to be told.
+    pub(crate) fn note_use(&mut self, now: Tick) -> bool {
+        self.used = Some(now);
+        let was_off = !self.is_on;
+        if was_off {
+            self.is_on = true;
+            self.asked_back = Some(now);
+        }
+        was_off
+    }
+
+    /// Switches it off if nobody has had use for it for a while. True when the publisher has to be told.
+    pub(crate) fn expire(&mut self, now: Tick) -> bool {
+        let used = *self.used.get_or_insert(now);
+        let ends = self.is_on && now.since(used) >= IDLE;
+        self.is_on &= !ends;
+        ends
+    }
+
+    /// Shall the publisher send it?
+    pub(crate) fn is_on(&self) -> bool {
+        self.is_on
+    }
+
+    /// Would it come if it were asked for? It is silent because nobody wanted it.
+    pub(crate) fn is_available(&self, now: Tick) -> bool {
+        !self.is_on || self.is_returning(now)
+    }
+
+    /// Was it asked back lately? Then its return is no stutter.
+    pub(crate) fn is_returning(&self, now: Tick) -> bool {
+        self.asked_back
+            .is_some_and(|asked| now.since(asked) < RETURN_WITHIN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_goes_off_a_second_after_its_last_use_and_comes_back_at_once() {
+        let mut demand = Demand::default();
+        let at = |ms: u64| Tick(ms * 1000);
+        assert!(!demand.expire(at(400)));
+        assert!(!demand.note_use(at(500)), "it is sent already");
+        assert!(!demand.expire(at(1400)));
+        assert!(demand.expire(at(1500)) && !demand.is_on());
+        assert!(!demand.expire(at(1600)), "said once");
+        assert!(demand.is_available(at(9000)), "it would come");
+        assert!(demand.note_use(at(9000)) && demand.is_on());
+        assert!(demand.is_returning(at(9500)) && demand.is_available(at(9500)));
+        assert!(!demand.is_available(at(12_000)), "it did not come");
+    }
+}

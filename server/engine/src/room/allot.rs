@@ -1,0 +1,178 @@
+//! What each leg of a room is given of the pictures it watches, and which layers are wanted for that.
+//!
+//! Gathers what the allocator needs and writes its targets into the slots. The rules are the allocator's; who is told what publishers shall
+//! send is the engine's business.
+
+use baton_protocol::{LayerWanted, MediaKind, PathFromHost, PauseReason, TrackWanted};
+
+use super::Room;
+use crate::allocate::{Allocator, Importance, Quality, Target};
+use crate::bitrate::Bitrate;
+use crate::leg::Leg;
+use crate::publication::Publication;
+use crate::slot::Slot;
+use crate::time::Tick;
+
+/// Sound that is quiet now may be loud the next moment.
+const LEAST_SOUND: Bitrate = Bitrate::from_kbps(24);
+
+impl Room {
+    /// Measures what every track costs, and gives up layers that nobody uses.
+    pub(crate) fn measure(&mut self, now: Tick) {
+        for (_, publication) in self.publications.iter_mut() {
+            publication.measure(now);
+            if publication.kind() == MediaKind::Video {
+                publication.expire_demand(now);
+            }
+        }
+    }
+
+    /// Looks at tracks that were published since the last look.
+    pub(crate) fn measure_new(&mut self, now: Tick) {
+        let publications = self.publications.iter_mut().map(|(_, found)| found);
+        publications
+            .filter(|publication| publication.ladder.is_empty())
+            .for_each(|publication| publication.measure(now));
+    }
+
+    /// Divides what the leg's line carries among its slots.
+    pub(crate) fn allot(&mut self, leg: &mut Leg, allocator: &mut Allocator, now: Tick) {
+        if !leg.is_connected {
+            return;
+        }
+        let ceiling = leg.ceiling();
+        allocator.clear();
+        leg.allotment.sound = self.sound_of(leg);
+        leg.allotment.views.clear();
+        for (index, slot) in leg.slots.iter().enumerate() {
+            let (Some((importance, limit, publication)), Ok(index)) =
+                (self.claim(slot), u16::try_from(index))
+            else {
+                continue;
+            };
+            allocator.add(importance, slot.target, publication.ladder.up_to(limit));
+            leg.allotment.views.push(index);
+        }
+        let may_rise = leg.allotment.patience.may_rise(now);
+        let outcome = allocator.allocate(ceiling, leg.allotment.sound, may_rise);
+        if ceiling.is_some() && outcome.fell {
+            leg.allotment.patience.note_fall(now);
+        } else if ceiling.is_some() && outcome.rose {
+            leg.allotment.patience.note_rise(now);
+        }
+        leg.allotment.outcome = outcome;
+        leg.pacer.set_budget(ceiling, outcome.given);
+        for (view, index) in leg.allotment.views.iter().enumerate() {
+            let Some(slot) = leg.slots.get_mut(usize::from(*index)) else {
+                continue;
+            };
+            let target = allocator.target(view);
+            slot.target = match self.claim(slot) {
+                Some((_, limit, publication)) if ceiling.is_none() => Target::UpTo(Quality {
+                    // Whatever layer comes, in the time between two looks.
+                    layer: u8::MAX,
+                    spatial: if publication.ladder.has_spatial() {
+                        limit.spatial
+                    } else {
+                        u8::MAX
+                    },
+                    temporal: limit.temporal,
+                }),
+                Some(_) | None => target,
+            };
+        }
+        for slot in &leg.slots {
+            self.note_use(slot, now);
+        }
+        leg.sort_slots(allocator.order());
+    }
+
+    /// Which layers of a leg's own tracks are of use, for its participant. `None`: it has no pictures.
+    pub(crate) fn wanted(&self, leg: &Leg) -> Option<PathFromHost> {
+        let videos = leg
+            .publications
+            .iter()
+            .filter_map(|key| self.publications.get(*key))
+            .filter(|publication| publication.kind() == MediaKind::Video);
+        let track = |publication: &Publication| TrackWanted {
+            track: publication.track.id,
+            layers: publication
+                .layers
+                .iter()
+                .map(|layer| LayerWanted {
+                    rid: layer.rid.map(|rid| rid.to_string()),
+                    wanted: layer.demand.is_on(),
+                })
+                .collect(),
+        };
+        let tracks: Vec<_> = videos.map(track).collect();
+        (!tracks.is_empty()).then_some(PathFromHost::Wanted { tracks })
+    }
+
+    /// A slot that wants a part of the line: how important it is, the best it has use for, and of what.
+    fn claim(&self, slot: &Slot) -> Option<(Importance, Quality, &Publication)> {
+        let showing = slot.showing.as_ref().filter(|_| !slot.is_off)?;
+        let publication = self.publications.get(showing.publication)?;
+        let can_be_shown = publication.kind() == MediaKind::Video
+            && !publication.track.muted
+            && showing.paused != Some(PauseReason::Codec);
+        let view = slot.view.as_ref().filter(|_| can_be_shown)?;
+        let size = (showing.width, showing.height);
+        let limit = publication.ladder.limit(size, view.fps)?;
+        let importance = Importance {
+            is_screen: publication.is_screen(),
+            is_speaker: self.speakers.first() == Some(&publication.participant),
+            priority: view.priority,
+        };
+        Some((importance, limit, publication))
+    }
+
+    /// What a leg hears, at the rate it has now.
+    fn sound_of(&self, leg: &Leg) -> Bitrate {
+        let heard = leg
+            .slots
+            .iter()
+            .filter(|slot| slot.kind == MediaKind::Audio && !slot.is_off)
+            .filter_map(|slot| self.publications.get(slot.showing.as_ref()?.publication));
+        let rate = |publication: &Publication| {
+            let layer = publication.layers.first();
+            layer.map_or(LEAST_SOUND, |layer| {
+                layer.meter.rate_up_to(0, 0).max(LEAST_SOUND)
+            })
+        };
+        Bitrate(heard.map(rate).map(|rate| rate.0).sum())
+    }
+
+    /// Notes which layers a slot has use for: what it shows, what it is to show, and the lowest, which is the way out when the line gets worse.
+    fn note_use(&mut self, slot: &Slot, now: Tick) {
+        let Some(showing) = slot.showing.as_ref().filter(|_| !slot.is_off) else {
+            return;
+        };
+        let limit = self.claim(slot).map(|(_, limit, _)| limit.layer);
+        let Some(publication) = self.publications.get_mut(showing.publication) else {
+            return;
+        };
+        if publication.kind() != MediaKind::Video {
+            return;
+        }
+        publication.note_use(0, now);
+        if let Some(reading) = slot.layer() {
+            publication.note_use(reading, now);
+        }
+        let ideal = publication.ideal_layer((showing.width, showing.height));
+        let given = match slot.target {
+            Target::Paused => return,
+            Target::Fresh => u8::MAX,
+            Target::UpTo(quality) => quality.layer,
+        };
+        match limit {
+            Some(limit) if given < limit => publication.note_use(usize::from(given), now),
+            Some(limit) => {
+                publication.note_use(usize::from(limit), now);
+                // It may be that it does not come because the publisher's line is bad; once it can, it shall.
+                publication.note_use(ideal, now);
+            }
+            None => publication.note_use(ideal, now),
+        }
+    }
+}
