@@ -47,9 +47,11 @@ impl Engine {
             let Allotment { outcome, sound, .. } = &leg.allotment;
             // A leg whose own line is bad needs no more than it can carry, and a little to find out that it got better.
             let most = leg.budget().map_or(u64::MAX, |budget| budget.0 / 2 * 3);
+            // Rates are not steady: a share that fits exactly would be too small the next moment.
+            let wants = outcome.wants.0 / 4 * 5;
             Claim {
                 sound: *sound,
-                wants: Bitrate(outcome.wants.0.min(most)),
+                wants: Bitrate(wants.min(most)),
             }
         });
         self.claims.clear();

@@ -38,6 +38,7 @@ struct Sending {
     seq: u16,
     timestamp: u32,
     picture: u16,
+    is_fresh: bool,
 }
 
 pub(super) struct Person {
@@ -306,13 +307,48 @@ impl Meeting {
         self.publish_sized(who, layer, keyframe, &vec![1000; packets]);
     }
 
+    /// A VP8 picture of one packet of `size` bytes in a temporal layer. `sync`: it needs no picture of that layer before it.
+    pub(super) fn publish_temporal(
+        &mut self,
+        who: Who,
+        layer: usize,
+        size: usize,
+        temporal: u8,
+        sync: bool,
+    ) {
+        let state = self.layer(who, layer);
+        state.timestamp = state.timestamp.wrapping_add(2970);
+        state.picture = (state.picture + 1) & 0x7fff;
+        let (timestamp, picture, keyframe) = (state.timestamp, state.picture, state.is_fresh);
+        state.is_fresh = false;
+        // RFC 7741 section 4.2: X, S; I and T; picture id; TID and Y.
+        let mut payload = vec![0x90, 0xa0];
+        payload.extend((picture | 0x8000).to_be_bytes());
+        payload.push(temporal << 6 | u8::from(sync) << 5);
+        payload.extend([u8::from(!keyframe), 0, 0, 0x9d, 0x01, 0x2a, 0, 5, 0xd0, 2]);
+        payload.resize(size, 0);
+        self.send_rtp(who, layer, VP8, timestamp, true, &payload, None);
+        self.drain();
+    }
+
+    /// What all legs together may be sent.
+    pub(super) fn set_uplink(&mut self, kbps: Option<u64>) {
+        self.engine.set_uplink(kbps.map(crate::Bitrate::from_kbps));
+    }
+
     /// A picture whose packets differ by a byte, as browsers cut them.
     pub(super) fn publish_uneven_frame(&mut self, who: Who, layer: usize, packets: usize) {
         let sizes: Vec<_> = (0..packets).map(|index| 1000 + index % 2).collect();
         self.publish_sized(who, layer, false, &sizes);
     }
 
-    fn publish_sized(&mut self, who: Who, layer: usize, keyframe: bool, sizes: &[usize]) {
+    pub(super) fn publish_sized(
+        &mut self,
+        who: Who,
+        layer: usize,
+        keyframe: bool,
+        sizes: &[usize],
+    ) {
         let state = self.layer(who, layer);
         state.timestamp = state.timestamp.wrapping_add(2970);
         state.picture = (state.picture + 1) & 0x7fff;
@@ -435,6 +471,25 @@ impl Meeting {
             .and_then(|slot| slot.paused)
     }
 
+    /// Which layers of each of their own pictures somebody was told are wanted, smallest first.
+    pub(super) fn wanted(&self, who: Who) -> Option<Vec<Vec<bool>>> {
+        let wanted = self.people[who.0]
+            .path
+            .iter()
+            .rev()
+            .find_map(|message| match message {
+                PathFromHost::Wanted { tracks } => Some(tracks),
+                PathFromHost::Slots { .. }
+                | PathFromHost::Speakers { .. }
+                | PathFromHost::Pulse { .. }
+                | PathFromHost::Unknown => None,
+            });
+        let layers = |track: &baton_protocol::TrackWanted| {
+            track.layers.iter().map(|layer| layer.wanted).collect()
+        };
+        wanted.map(|tracks| tracks.iter().map(layers).collect())
+    }
+
     pub(super) fn last_speakers(&self, who: Who) -> Option<PathFromHost> {
         let is_speakers =
             |message: &&PathFromHost| matches!(message, PathFromHost::Speakers { .. });
@@ -451,6 +506,7 @@ impl Meeting {
             seq: 100 * u16::try_from(layer + 1).expect("few"),
             timestamp: 1_000_000 * u32::try_from(layer + 1).expect("few"),
             picture: 1000 * u16::try_from(layer + 1).expect("few"),
+            is_fresh: true,
         })
     }
 
