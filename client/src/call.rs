@@ -376,7 +376,7 @@ impl Call {
                 self.news.push_back(CallEvent::Speakers { speakers });
                 self.show();
             }
-            // It publishes nothing.
+            // Its media are made already: leaving layers out would save nothing here.
             PathFromHost::Wanted { .. } | PathFromHost::Pulse { .. } | PathFromHost::Unknown => {}
         }
     }
