@@ -76,6 +76,8 @@ pub struct Call {
     outbox: LegEvents,
     leg_events: mpsc::Receiver<(LegId, LegEvent)>,
     speakers: Vec<ParticipantId>,
+    /// Sources that one muted or unmuted and the room does not know it yet.
+    unsaid: Vec<Source>,
     news: VecDeque<CallEvent>,
 }
 
@@ -119,6 +121,7 @@ impl Call {
             outbox,
             leg_events,
             speakers: Vec::new(),
+            unsaid: Vec::new(),
             news: VecDeque::new(),
         }
     }
@@ -163,17 +166,17 @@ impl Call {
 
     /// Mutes or unmutes what one sends of a source, and lets everybody know.
     pub fn set_muted(&mut self, source: Source, is_muted: bool) {
-        let publications = self.plan.publications.iter();
-        publications
-            .filter(|publication| publication.source() == source)
+        self.publications(source)
             .for_each(|publication| publication.set_muted(is_muted));
-        self.tell_mutes();
+        if !self.unsaid.contains(&source) {
+            self.unsaid.push(source);
+        }
+        self.settle_mutes();
     }
 
     /// Is nothing sent of a source? Also where there is nothing to send.
     pub fn is_muted(&self, source: Source) -> bool {
-        let mut publications = self.plan.publications.iter();
-        !publications.any(|publication| publication.source() == source && !publication.is_muted())
+        self.publications(source).all(Publication::is_muted)
     }
 
     /// The room, once one was let in.
@@ -243,7 +246,7 @@ impl Call {
                     .as_ref()
                     .is_some_and(|room| room.me() == participant.id) =>
             {
-                self.tell_mutes()
+                self.settle_mutes()
             }
             ServiceMessage::MutedByModerator { track, .. } => self.handle_muted(track),
             ServiceMessage::LegClosed { leg, message } if self.is_current(leg) => {
@@ -272,31 +275,40 @@ impl Call {
     fn handle_muted(&mut self, track: TrackId) {
         let room = self.room.as_ref();
         if let Some(source) = room.and_then(|room| room.source_of(room.me(), track)) {
-            let publications = self.plan.publications.iter();
-            publications
-                .filter(|publication| publication.source() == source)
+            self.unsaid.retain(|unsaid| *unsaid != source);
+            self.publications(source)
                 .for_each(|publication| publication.set_muted(true));
         }
     }
 
-    /// Says which own tracks are muted, where the room knows it otherwise.
-    fn tell_mutes(&self) {
+    /// Compares own tracks with what the room knows of them: what one said oneself is said until it is known, and what others
+    /// muted is muted.
+    fn settle_mutes(&mut self) {
         let Some(room) = self.room.as_ref().filter(|_| self.is_joined) else {
             return;
         };
-        let own = room.participant(room.me());
-        for track in own.iter().flat_map(|me| &me.tracks) {
-            let mut publications = self.plan.publications.iter();
-            let publication = publications.find(|publication| publication.source() == track.source);
-            if let Some(muted) = publication.map(Publication::is_muted)
-                && muted != track.muted
-            {
-                self.session.say(PeerMessage::Mute {
-                    track: track.id,
-                    muted,
-                });
+        let mut settled = Vec::new();
+        for track in room.participant(room.me()).iter().flat_map(|me| &me.tracks) {
+            let source = track.source;
+            let Some(publication) = self.publications(source).next() else {
+                continue;
+            };
+            let muted = publication.is_muted();
+            if muted == track.muted {
+                settled.push(source);
+            } else if self.unsaid.contains(&source) {
+                let track = track.id;
+                self.session.say(PeerMessage::Mute { track, muted });
+            } else if track.muted {
+                publication.set_muted(true);
             }
         }
+        self.unsaid.retain(|source| !settled.contains(source));
+    }
+
+    fn publications(&self, source: Source) -> impl Iterator<Item = &Publication> {
+        let publications = self.plan.publications.iter();
+        publications.filter(move |publication| publication.source() == source)
     }
 
     /// A leg to the same host outlives the socket; what was said into the gap is said again.
@@ -315,7 +327,7 @@ impl Call {
             Some(_) => self.replace("signaling knows this leg no more"),
             None => self.open(),
         }
-        self.tell_mutes();
+        self.settle_mutes();
     }
 
     /// Candidates may come after the end of their leg; only what was said of an offer matters.

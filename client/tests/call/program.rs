@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use baton_client::media::{ivf, ogg};
+use baton_client::media::{Clip, annexb, ivf, ogg};
 use serde_json::Value;
 
 use crate::house::{Guest, House, connected};
@@ -71,6 +71,54 @@ async fn an_agent_is_in_the_room_without_a_leg() {
     assert!(!heard.contains(&"connecting".to_owned()), "{heard:?}");
     program.signal("TERM");
     assert_eq!(program.child.wait().unwrap().code(), Some(0));
+}
+
+/// Needs ffmpeg to make the files, and is skipped without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_any_codec_is_recorded_as_it_was_sent() {
+    let encoders = [
+        ("vp9.ivf", "libvpx-vp9 -deadline realtime -cpu-used 8"),
+        ("av1.ivf", "libaom-av1 -usage realtime -cpu-used 8"),
+        (
+            "avc.h264",
+            "libx264 -profile:v baseline -preset ultrafast -bf 0",
+        ),
+    ];
+    for (name, encoder) in encoders {
+        let folder = Folder::new();
+        std::fs::create_dir_all(&folder.0).unwrap();
+        let file = folder.0.join(name);
+        let picture = "-v error -f lavfi -i testsrc2=size=640x360:rate=30:duration=2 -pix_fmt yuv420p -g 30 -c:v";
+        let words = picture.split(' ').chain(encoder.split(' '));
+        let made = Command::new("ffmpeg").args(words).arg(&file).status();
+        if !made.is_ok_and(|status| status.success()) {
+            continue;
+        }
+        let house = House::open().await;
+        let file = file.to_str().unwrap();
+        let mut sender = Program::start(&["join", &house.link, "--json", "--video", file]);
+        sender.until(|line| line["event"] == "connected");
+        let path = folder.0.to_str().unwrap();
+        let mut program = Program::start(&["join", &house.link, "--json", "--record", path]);
+        program.until(|line| frames(line, "video") > 60);
+        program.signal("TERM");
+        assert_eq!(program.child.wait().unwrap().code(), Some(0), "{name}");
+        let (_, extension) = name.split_once('.').unwrap();
+        let end = format!("-camera.{extension}");
+        let (sent, came) = (clip(&folder.file(name)), clip(&folder.file(&end)));
+        assert_eq!(came.codec(), sent.codec());
+        let sent: Vec<_> = sent.frames().iter().map(|frame| &frame.data).collect();
+        assert!(came.frames().len() > 30, "{name}");
+        for frame in came.frames() {
+            assert!(sent.contains(&&frame.data), "{name}: {:?}", frame.at);
+        }
+    }
+}
+
+fn clip(bytes: &bytes::Bytes) -> Clip {
+    ivf::read(bytes)
+        .or_else(|_| annexb::read(bytes, 30))
+        .unwrap()
 }
 
 /// Pictures, or packets of sound, that slots of a kind got.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use baton_client::assembly::Received;
 use baton_client::media::{Codec, test_clip};
 use baton_client::view::Size;
-use baton_client::{Call, Plan};
+use baton_client::{Call, CallEvent, Change, Plan};
+use baton_protocol::{MediaKind, Source};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
@@ -76,6 +77,52 @@ async fn sound_comes_packet_by_packet_as_it_was_sent() {
             .all(|(sent, came)| *sent == came)
     };
     assert!(sent.windows(packets.len()).any(is_there));
+    media.playing.iter().for_each(|task| task.abort());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_muted_microphone_is_silent_and_everybody_knows_while_the_picture_goes_on() {
+    let house = House::open().await;
+    let media = TestMedia::play();
+    let mut ana = Guest::enter(&house.link, "Ana", media.publications.clone());
+    ana.until("connected", connected).await;
+    let mut ben = Guest::enter(&house.link, "Ben", Vec::new());
+    let packets = |ben: &Guest, kind| -> u64 {
+        let slots = ben.call.slots().into_iter();
+        let slots = slots.filter(|slot| slot.kind == kind);
+        slots.map(|slot| slot.tally.packets).sum()
+    };
+    ben.until_slots("sound", |slots| {
+        slots.iter().any(|slot| slot.tally.packets > 20)
+    })
+    .await;
+    ana.call.set_muted(Source::Microphone, true);
+    assert!(ana.call.is_muted(Source::Microphone) && !ana.call.is_muted(Source::Camera));
+    let muted = |event: &CallEvent| {
+        matches!(event, CallEvent::Changed(Change::Track { track, .. })
+            if track.source == Source::Microphone && track.muted)
+    };
+    ben.until("the mute", muted).await;
+    ana.until("her own mute", muted).await;
+    let (sound, picture) = (
+        packets(&ben, MediaKind::Audio),
+        packets(&ben, MediaKind::Video),
+    );
+    ben.until_slots("more of the picture", |slots| {
+        slots
+            .iter()
+            .any(|slot| slot.kind == MediaKind::Video && slot.tally.packets > picture + 100)
+    })
+    .await;
+    // What was on the way when the mute was told.
+    assert!(packets(&ben, MediaKind::Audio) <= sound + 10);
+    ana.call.set_muted(Source::Microphone, false);
+    ben.until_slots("sound again", |slots| {
+        slots
+            .iter()
+            .any(|slot| slot.kind == MediaKind::Audio && slot.tally.packets > sound + 30)
+    })
+    .await;
     media.playing.iter().for_each(|task| task.abort());
 }
 
