@@ -16,6 +16,11 @@ mod bitrate;
 pub mod codec;
 mod demux;
 mod engine;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the legs are to use it with the next change")
+)]
+mod estimate;
 mod feedback;
 mod forwarder;
 mod history;

@@ -1,0 +1,290 @@
+//! The figures that the estimator is to reach, on simulated lines, and what it has to bear.
+
+mod call;
+mod garbage;
+mod line;
+mod tcp;
+
+use std::time::Duration;
+
+use super::{Estimator, Kind, LEAST, START, Usage};
+use crate::bitrate::Bitrate;
+use crate::time::Tick;
+use call::Call;
+use line::{Jitter, Line};
+use tcp::Tcp;
+
+const MBIT: f64 = 1e6;
+
+const ROUND_TRIPS: [u64; 3] = [20, 100, 200];
+
+const fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn call(rate: f64, round_trip: u64, seed: u64) -> Call {
+    Call::new(Line::new(rate, ms(round_trip) / 2, seed))
+}
+
+#[test]
+fn a_steady_line_is_estimated_within_85_to_110_percent() {
+    for (round_trip, loss) in ROUND_TRIPS
+        .iter()
+        .flat_map(|&rtt| [(rtt, 0.0), (rtt, 0.01)])
+    {
+        for rate in [0.3 * MBIT, MBIT, 2.0 * MBIT, 4.0 * MBIT] {
+            let mut call = call(rate, round_trip, 1);
+            call.line.loss = loss;
+            call.run(s(30));
+            let mean = call.mean(s(20)) / rate;
+            let case = format!("{rate} b/s, {round_trip} ms, loss {loss}");
+            println!("{case}: {mean:.2}, queue {:?}", call.longest_queue(s(20)));
+            assert!((0.85..1.10).contains(&mean), "{case}: {mean:.2}");
+            let within = |sample: &&call::Sample| (0.8..1.2).contains(&(sample.target / rate));
+            let all = call.last(s(20));
+            let share = all.iter().filter(within).count() as f64 / all.len() as f64;
+            assert!(share > 0.95, "{case}: {share:.2} of the time near the mean");
+            assert!(call.longest_queue(s(20)) < ms(350), "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_download_beside_the_call_leaves_it_30_to_70_percent() {
+    for (round_trip, seed) in ROUND_TRIPS.iter().flat_map(|&rtt| [(rtt, 1), (rtt, 2)]) {
+        let mut call = call(3.0 * MBIT, round_trip, seed);
+        call.tcp = Some(Tcp::new());
+        call.line.queue = ms(200);
+        let carried = |call: &Call| {
+            let theirs = call.tcp.as_ref().map_or(0, Tcp::received);
+            (call.received as f64, theirs as f64)
+        };
+        call.run(s(20));
+        let before = carried(&call);
+        call.run(s(60));
+        let after = carried(&call);
+        let (ours, theirs) = (after.0 - before.0, after.1 - before.1);
+        let share = ours / (ours + theirs);
+        println!("{round_trip} ms: {share:.2}");
+        assert!((0.3..0.7).contains(&share), "{round_trip} ms: {share:.2}");
+        let used = (ours + theirs) * 8.0 / 60.0 / call.line.rate;
+        assert!(used > 0.95, "the two left {:.2} of the line", 1.0 - used);
+    }
+}
+
+#[test]
+fn a_line_that_breaks_in_is_followed_down_within_three_seconds_and_up_within_fifteen() {
+    for round_trip in ROUND_TRIPS {
+        let mut call = call(3.0 * MBIT, round_trip, 3);
+        call.line.queue = s(1);
+        call.run(s(15));
+        assert!(call.target() > 2.5 * MBIT);
+        call.line.rate = 0.3 * MBIT;
+        call.run(s(3));
+        let worst = call.longest_queue(s(3));
+        call.run(s(12));
+        let after = call.longest_queue(s(12));
+        println!("{round_trip} ms: {worst:?} and then {after:?}");
+        assert!(after < ms(200), "{round_trip} ms: {after:?}");
+        call.line.rate = 3.0 * MBIT;
+        call.run(s(15));
+        println!("up to {:.0}", call.target());
+        assert!(
+            call.target() > 1.5 * MBIT,
+            "{round_trip} ms: {}",
+            call.target()
+        );
+    }
+}
+
+#[test]
+fn a_fast_line_is_found_within_three_seconds() {
+    for round_trip in ROUND_TRIPS {
+        let mut call = call(5.0 * MBIT, round_trip, 4);
+        call.run(s(3));
+        println!(
+            "{round_trip} ms: {:.0}, padding {}",
+            call.target(),
+            call.padding
+        );
+        assert!(
+            call.target() > 1.5 * MBIT,
+            "{round_trip} ms: {}",
+            call.target()
+        );
+        assert!(call.padding < 60_000, "{} bytes of padding", call.padding);
+    }
+}
+
+#[test]
+fn a_slow_line_is_not_flooded_at_the_start() {
+    for round_trip in ROUND_TRIPS {
+        let mut call = call(0.5 * MBIT, round_trip, 5);
+        call.line.queue = s(3);
+        call.run(s(15));
+        let longest = call.longest_queue(s(15));
+        println!("{round_trip} ms: {longest:?}");
+        assert!(longest < ms(300), "{round_trip} ms: {longest:?}");
+        assert!(call.mean(s(5)) > 0.4 * MBIT);
+    }
+}
+
+#[test]
+fn jitter_of_200_ms_is_no_reason_to_fall() {
+    for (jitter, least) in [
+        (Jitter::InOrder(ms(200)), 0.6),
+        (Jitter::AnyOrder(ms(200)), 0.2),
+    ] {
+        let mut call = call(3.0 * MBIT, 100, 6);
+        call.line.jitter = jitter;
+        call.run(s(40));
+        let mean = call.mean(s(20)) / call.line.rate;
+        println!("{jitter:?}: {mean:.2}");
+        assert!(mean > least, "{jitter:?}: {mean:.2}");
+    }
+}
+
+#[test]
+fn chance_losses_leave_a_usable_rate() {
+    for (loss, burst, least) in [(0.03, 0.0, 2.5), (0.1, 0.0, 0.8), (0.0, 0.3, 0.2)] {
+        let mut call = call(3.0 * MBIT, 100, 7);
+        call.line.loss = loss;
+        call.line.burst_loss = burst;
+        call.run(s(60));
+        let mean = call.mean(s(30));
+        println!("{loss} by chance, {burst} in bursts: {mean:.0}");
+        assert!(
+            mean > least * MBIT,
+            "{loss} by chance, {burst} in bursts: {mean:.0}"
+        );
+        let seen = call.estimator.view().loss;
+        assert!((seen - loss - burst).abs() < 0.12, "{seen} seen");
+    }
+}
+
+#[test]
+fn a_line_that_drops_what_is_too_much_without_a_queue_is_not_overrun() {
+    let mut call = call(MBIT, 50, 8);
+    call.line.queue = ms(5);
+    call.run(s(60));
+    let mean = call.mean(s(30)) / call.line.rate;
+    let loss = call.estimator.view().loss;
+    println!("{mean:.2}, loss {loss:.3}");
+    assert!((0.4..1.15).contains(&mean), "{mean:.2}");
+}
+
+#[test]
+fn a_leg_that_sends_little_keeps_its_estimate_and_finds_out_more_only_by_probes() {
+    let mut call = call(3.0 * MBIT, 50, 9);
+    call.run(s(10));
+    let before = call.target();
+    call.most = 100_000.0;
+    call.run(s(60));
+    assert!(call.estimator.view().is_limited);
+    assert!(
+        call.target() > 0.8 * before,
+        "{before} fell to {}",
+        call.target()
+    );
+    assert!(
+        call.target() < 1.2 * 3.0 * MBIT,
+        "wound up to {}",
+        call.target()
+    );
+    call.line.rate = 8.0 * MBIT;
+    call.estimator.want_probe(Bitrate::from_kbps(6_000));
+    call.run(s(10));
+    assert!(
+        call.target() > 4.0 * MBIT,
+        "probes have shown {}",
+        call.target()
+    );
+}
+
+#[test]
+fn an_estimate_beyond_what_is_wanted_is_not_probed() {
+    let mut call = call(20.0 * MBIT, 50, 10);
+    call.estimator.set_wanted(Bitrate::from_kbps(1_000));
+    call.most = 100_000.0;
+    call.run(s(5));
+    let padding = call.padding;
+    assert!(call.target() >= MBIT, "{}", call.target());
+    call.run(s(60));
+    assert_eq!(call.padding, padding);
+}
+
+#[test]
+fn without_padding_the_estimate_grows_as_far_as_the_application_dares() {
+    let mut call = call(5.0 * MBIT, 50, 11);
+    call.estimator.set_can_probe(false);
+    call.run(s(60));
+    assert_eq!(call.padding, 0);
+    assert!(call.target() > 2.0 * MBIT, "{}", call.target());
+}
+
+#[test]
+fn when_feedback_stops_the_estimate_falls_and_comes_back_with_it() {
+    let mut call = call(3.0 * MBIT, 50, 12);
+    call.run(s(10));
+    let before = call.target();
+    call.is_deaf = true;
+    call.run(s(6));
+    let during = call.target();
+    assert!(
+        during < 0.5 * before,
+        "{before} and {during} without feedback"
+    );
+    call.is_deaf = false;
+    call.run(s(15));
+    assert!(
+        call.target() > 0.8 * before,
+        "{before} and then {}",
+        call.target()
+    );
+}
+
+#[test]
+fn without_arrival_feedback_remb_and_reported_losses_count() {
+    let mut estimator = Estimator::new(START);
+    let at = |second: u64| Tick(second * 1_000_000);
+    assert_eq!(estimator.target(), START);
+    estimator.handle_remb(Bitrate::from_kbps(1_200), at(1));
+    assert_eq!(estimator.target(), Bitrate::from_kbps(1_200));
+    for second in 2..8 {
+        estimator.handle_report_loss(77, at(second));
+    }
+    assert!(estimator.target() < Bitrate::from_kbps(500), "30 % lost");
+    estimator.handle_remb(Bitrate::from_kbps(1_200), at(8));
+    assert!(estimator.target() < Bitrate::from_kbps(500), "still lost");
+    for second in 9..60 {
+        estimator.handle_report_loss(0, at(second));
+    }
+    assert!(estimator.target() > Bitrate::from_kbps(1_000));
+    assert_eq!(estimator.view().usage, Usage::Normal);
+}
+
+#[test]
+fn a_start_value_can_be_known_from_elsewhere() {
+    assert_eq!(
+        Estimator::new(Bitrate::from_kbps(2_000)).target(),
+        Bitrate::from_kbps(2_000)
+    );
+    assert_eq!(Estimator::new(Bitrate(0)).target(), LEAST);
+}
+
+#[test]
+fn a_probe_that_cannot_be_sent_is_given_up() {
+    let mut estimator = Estimator::new(START);
+    estimator.set_can_probe(true);
+    estimator.note_sent(1, 1200, Kind::Media, Tick(1_000));
+    assert!(estimator.poll_probe(Tick(1_000)).is_some());
+    let due = estimator.deadline();
+    assert!(due > Tick(1_000) && due < Tick(50_000), "{due:?}");
+    estimator.handle_timeout(Tick(900_000));
+    estimator.handle_timeout(Tick(1_900_000));
+    assert_eq!(estimator.deadline(), Tick::NEVER);
+}
