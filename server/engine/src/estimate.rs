@@ -147,6 +147,8 @@ pub(crate) struct Estimator {
     fallen_from: f64,
     /// Transport-wide feedback has come: nothing else counts from then on.
     has_feedback: bool,
+    /// The participant has agreed to send it.
+    expects_feedback: bool,
     /// First packet since the last feedback.
     unheard: Option<Tick>,
     /// Others fill the line's queue.
@@ -175,24 +177,32 @@ impl Estimator {
             round_trip: None,
             fallen_from: 0.0,
             has_feedback: false,
+            expects_feedback: false,
             unheard: None,
             is_crowded: false,
             can_probe: false,
         }
     }
 
-    /// Can the leg send padding? It can as soon as a video slot with retransmissions has sent media.
+    /// Can the leg send padding? It can as soon as a video slot with retransmissions has sent media. Probes begin with the next feedback.
     pub(crate) fn set_can_probe(&mut self, can_probe: bool) {
         self.can_probe = can_probe;
     }
 
+    /// Has the participant agreed to report arrivals? Then the start value counts until it does.
+    pub(crate) fn expect_feedback(&mut self, expects_feedback: bool) {
+        self.expects_feedback = expects_feedback;
+    }
+
     /// Says how much the leg has use for; probes go no further than a reserve above it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the allocator will call it"))]
     pub(crate) fn set_wanted(&mut self, wanted: Bitrate) {
         self.prober
             .set_wanted(wanted.clamp(LEAST, HIGHEST).0 as f64);
     }
 
     /// Asks for a probe before an upgrade to `wanted`, as soon as the line allows one.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the allocator will call it"))]
     pub(crate) fn want_probe(&mut self, wanted: Bitrate) {
         let wanted = wanted.clamp(LEAST, HIGHEST).0 as f64;
         self.prober.set_wanted(self.prober.wanted().max(wanted));
@@ -310,7 +320,7 @@ impl Estimator {
         self.usage = match self.trend.usage() {
             _ if is_surging || needs_test => Usage::Over,
             Usage::Over if !self.queueing.is_standing() => Usage::Under,
-            usage => usage,
+            usage @ (Usage::Under | Usage::Normal | Usage::Over) => usage,
         };
         let before = self.rate.target();
         let report = Report {
@@ -350,6 +360,9 @@ impl Estimator {
         }
         self.confine();
         let situation = self.situation();
+        if self.can_probe {
+            self.prober.begin(&situation, now);
+        }
         self.prober.consider(&situation, now);
     }
 
@@ -361,11 +374,9 @@ impl Estimator {
         if standing < STANDING {
             return false;
         }
-        let Some(lowered) = self
-            .rate
-            .lowered()
-            .filter(|lowered| now.since(lowered.at) < RETEST)
-        else {
+        let within = standing.min(RETEST);
+        let lowered = self.rate.lowered();
+        let Some(lowered) = lowered.filter(|lowered| now.since(lowered.at) < within) else {
             return true;
         };
         let since = now.since(lowered.at);
@@ -433,6 +444,8 @@ impl Estimator {
     pub(crate) fn handle_timeout(&mut self, now: Tick) {
         self.prober.handle_timeout(now);
         let is_silent = self.unheard.is_some_and(|at| now.since(at) > SILENCE);
+        // Who has agreed to report arrivals and does not, never will.
+        self.expects_feedback &= self.has_feedback || !is_silent;
         if is_silent && self.has_feedback {
             self.unheard = Some(now);
             let before = self.rate.target();
@@ -453,8 +466,6 @@ impl Estimator {
         if !self.can_probe {
             return None;
         }
-        let situation = self.situation();
-        self.prober.begin(&situation, now);
         self.prober.poll(now)
     }
 
@@ -467,6 +478,12 @@ impl Estimator {
             self.reported.target()
         };
         bitrate(target).clamp(LEAST, HIGHEST)
+    }
+
+    /// What may be sent, if anything is known about it: no participant has to report anything.
+    pub(crate) fn budget(&self) -> Option<Bitrate> {
+        let is_known = self.has_feedback || self.expects_feedback || self.reported.has_any();
+        is_known.then(|| self.target())
     }
 
     /// The estimate and what it rests on.

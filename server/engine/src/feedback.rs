@@ -5,6 +5,7 @@ use std::time::Duration;
 use baton_protocol::MediaKind;
 
 use crate::arrivals;
+use crate::bitrate::Bitrate;
 use crate::engine::COMPANY;
 use crate::inbound::Bound;
 use crate::leg::Leg;
@@ -12,6 +13,7 @@ use crate::publication::Publication;
 use crate::rtcp::{self, Ntp, ReportBlock, RtcpPacket};
 use crate::rtp::Ssrc;
 use crate::slab::Slab;
+use crate::slot::Slot;
 use crate::stats::Stats;
 use crate::time::Tick;
 
@@ -71,11 +73,17 @@ impl Leg {
                         self.handle_keyframe_request(media, publications, stats)
                     });
                 }
-                RtcpPacket::Sdes
-                | RtcpPacket::Bye { .. }
-                | RtcpPacket::Remb { .. }
-                | RtcpPacket::TransportFeedback(_)
-                | RtcpPacket::Unknown { .. } => {}
+                RtcpPacket::TransportFeedback(feedback) => {
+                    stats.arrival_reports_in += 1;
+                    let can_probe = self.slots.iter().any(Slot::can_pad);
+                    self.estimator.set_can_probe(can_probe);
+                    self.estimator.handle_feedback(&feedback, now);
+                    has_output |= self.estimator.deadline() <= now;
+                }
+                RtcpPacket::Remb { bitrate, .. } => {
+                    self.estimator.handle_remb(Bitrate(bitrate), now);
+                }
+                RtcpPacket::Sdes | RtcpPacket::Bye { .. } | RtcpPacket::Unknown { .. } => {}
             }
         }
         has_output
@@ -108,16 +116,20 @@ impl Leg {
             .slots
             .iter()
             .any(|slot| slot.ssrc == block.ssrc || slot.rtx_ssrc == block.ssrc);
+        if self.slots.iter().any(|slot| slot.ssrc == block.ssrc) {
+            self.estimator.handle_report_loss(block.fraction_lost, now);
+        }
         let Some(sample) = block
             .round_trip(ntp(now))
             .filter(|sample| is_ours && PLAUSIBLE_ROUND_TRIP.contains(sample))
         else {
             return;
         };
-        self.round_trip = Some(
-            self.round_trip
-                .map_or(sample, |known| (known * 7 + sample) / 8),
-        );
+        let smoothed = self
+            .round_trip
+            .map_or(sample, |known| (known * 7 + sample) / 8);
+        self.round_trip = Some(smoothed);
+        self.estimator.handle_round_trip(smoothed);
     }
 
     fn retransmit(
@@ -181,6 +193,7 @@ impl Leg {
         if !self.is_connected {
             return false;
         }
+        self.estimator.handle_timeout(now);
         if now >= self.report_due {
             self.report_due = (now + REPORT_INTERVAL).round_up(COMPANY);
             self.write_reports(publications, now);

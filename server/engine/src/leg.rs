@@ -14,6 +14,7 @@ use baton_protocol::{
 use crate::allocate::{Outcome, Patience};
 use crate::arrivals::Arrivals;
 use crate::bitrate::Bitrate;
+use crate::estimate::{EstimateView, Estimator, START};
 use crate::inbound::Stream;
 use crate::io::Transmit;
 use crate::pace::Pacer;
@@ -88,6 +89,8 @@ pub(crate) struct Leg {
     pub(crate) answers: u64,
     pub(crate) ufrags: Vec<String>,
     pub(crate) round_trip: Option<Duration>,
+    /// What the line towards the participant carries.
+    pub(crate) estimator: Estimator,
     pub(crate) heard: Tick,
     pub(crate) opened: Tick,
     pub(crate) allotment: Allotment,
@@ -173,6 +176,7 @@ impl Leg {
             answers: 0,
             ufrags: Vec::new(),
             round_trip: None,
+            estimator: Estimator::new(START),
             heard: now,
             opened: now,
             allotment: Allotment::default(),
@@ -204,7 +208,12 @@ impl Leg {
 
     /// What its line carries, if that is known.
     pub(crate) fn budget(&self) -> Option<Bitrate> {
-        None
+        self.estimator.budget()
+    }
+
+    /// What its line carries and what that rests on.
+    pub(crate) fn estimate(&self) -> EstimateView {
+        self.estimator.view()
     }
 
     /// What it may be sent: what its line carries, and its share of the host's.
@@ -342,6 +351,7 @@ impl Leg {
             slots: &mut self.slots,
             maps: &self.maps_out,
             transport_seq: &mut self.transport_seq,
+            estimator: &mut self.estimator,
             now,
         };
         loop {
@@ -350,8 +360,14 @@ impl Leg {
                 .get(self.sealed..)
                 .filter(|queue| !queue.is_empty());
             let Some(queue) = queue else {
+                let call = sealer.seal_padding(buf, stats);
                 self.clear_outbox();
-                return None;
+                return (call.packets > 0).then_some(Transmit {
+                    destination,
+                    source: self.local,
+                    size: call.size,
+                    segment_size: (call.packets > 1).then_some(call.segment_size),
+                });
             };
             let call = sealer.seal(queue, publications, buf, stats);
             self.sealed += call.taken.max(1);
@@ -405,6 +421,7 @@ impl Leg {
             .min(self.feedback_due)
             .min(self.report_due)
             .min(self.pace_due)
+            .min(self.estimator.deadline())
     }
 }
 

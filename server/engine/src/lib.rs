@@ -16,10 +16,6 @@ mod bitrate;
 pub mod codec;
 mod demux;
 mod engine;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the legs are to use it with the next change")
-)]
 mod estimate;
 mod feedback;
 mod forwarder;
@@ -30,6 +26,7 @@ mod layer;
 mod leg;
 mod negotiate;
 mod pace;
+mod padding;
 mod publication;
 mod reception;
 mod ring;

@@ -44,6 +44,7 @@ pub(crate) fn apply(
     };
     check(offer, &tracks, &leg.grants)?;
     apply_extensions(leg, offer);
+    leg.estimator.expect_feedback(reports_arrivals(leg, offer));
     apply_slots(leg, offer, rng);
     apply_tracks(leg, key, room, offer, &tracks, now);
     Ok(tracks)
@@ -167,6 +168,15 @@ fn apply_extensions(leg: &mut Leg, offer: &Offer) {
             }
         }
     }
+}
+
+/// Will the participant say when what it receives has arrived? It offers to, and the answer mirrors that.
+fn reports_arrivals(leg: &Leg, offer: &Offer) -> bool {
+    let maps = [&leg.maps_out.video, &leg.maps_out.audio];
+    let mut slots = offer.media.iter().filter(|media| media.is_slot());
+    let is_offered = |media: &MediaLine| media.codecs.iter().any(|line| line.feedback.transport_cc);
+    let is_numbered = |map: &&ExtensionMap| map.id(ExtensionKind::TransportSequence).is_some();
+    slots.any(is_offered) && maps.iter().any(is_numbered)
 }
 
 fn apply_slots(leg: &mut Leg, offer: &Offer, rng: &mut impl Rng) {

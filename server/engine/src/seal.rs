@@ -2,6 +2,7 @@
 //! and pads packets of nearly equal size to the same size, because only equal segments share a call (UDP_SEGMENT) and the call is the cost.
 
 use crate::codec::{self, Codec, MAX_DESCRIPTOR_LEN, red};
+use crate::estimate::{Estimator, Kind};
 use crate::forwarder::DropReason;
 use crate::publication::Publication;
 use crate::ring::Stored;
@@ -14,7 +15,7 @@ use crate::stats::Stats;
 use crate::time::Tick;
 
 /// Segments of one call (the kernel takes 128, older ones 64).
-const MAX_SEGMENTS: usize = 60;
+pub(crate) const MAX_SEGMENTS: usize = 60;
 
 /// Bytes of one call: a UDP datagram before it is cut.
 pub(crate) const MAX_CALL: usize = 60_000;
@@ -42,6 +43,7 @@ pub(crate) struct Sealer<'a> {
     pub(crate) maps: &'a OutMaps,
     /// Next transport-wide sequence number.
     pub(crate) transport_seq: &'a mut u16,
+    pub(crate) estimator: &'a mut Estimator,
     pub(crate) now: Tick,
 }
 
@@ -220,6 +222,8 @@ impl Sealer<'_> {
         };
         if extensions.transport_sequence.is_some() {
             *self.transport_seq = transport_seq.wrapping_add(1);
+            self.estimator
+                .note_sent(transport_seq, len, Kind::Media, self.now);
         }
         if let Some(slot) = self.slots.get_mut(usize::from(outgoing.slot))
             && outgoing.retransmission_of.is_none()

@@ -55,6 +55,20 @@ pub struct Stats {
     pub legs_cm: u64,
     /// Gauge: rooms.
     pub rooms: u64,
+    /// Reports of arrivals by subscribers.
+    pub arrival_reports_in: u64,
+    /// Packets of padding sent, to see whether they arrive.
+    pub padding_out: u64,
+    /// Their bytes.
+    pub padding_bytes_out: u64,
+    /// Gauge: legs of which it is known how much their line carries.
+    pub legs_estimated: u64,
+    /// Gauge: bits per second that these legs carry together.
+    pub estimate_sum: u64,
+    /// Gauge: bits per second that the worst of these legs carries, 0 if there is none.
+    pub estimate_least: u64,
+    /// Gauge: legs whose packets wait for more than a tenth of a second on the line.
+    pub legs_queueing: u64,
     /// Packets that were not forwarded to a subscriber, by [`DropReason`] in the order of [`DropReason::ALL`].
     pub dropped: [u64; DropReason::ALL.len()],
 }

@@ -29,6 +29,8 @@ impl Engine {
                 if let Some(leg) = self.legs.get_mut(key) {
                     leg.is_queued = false;
                 }
+                // A probe goes on a few milliseconds later.
+                self.schedule_leg(key, leg_deadline(self.legs.get(key)));
                 continue;
             }
             let room = self.dirty.pop()?;

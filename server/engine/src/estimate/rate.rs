@@ -143,7 +143,7 @@ impl RateControl {
         }
         if report.is_overflowing && self.is_past(OVERFLOW_PAUSE, now) {
             self.target *= OVERFLOW;
-            self.note_lowered(report, now);
+            self.begin_drain(report, now);
             return;
         }
         match report.usage {
@@ -182,8 +182,14 @@ impl RateControl {
         if report.is_surging {
             self.capacity.forget();
         }
-        self.capacity.observe(newest);
         self.target = self.target.min(lower);
+        self.begin_drain(report, now);
+    }
+
+    fn begin_drain(&mut self, report: &Report, now: Tick) {
+        if let Some(newest) = report.newest {
+            self.capacity.observe(newest);
+        }
         if self.drain != Drain::Surge {
             self.drain = if report.is_surging {
                 Drain::Surge

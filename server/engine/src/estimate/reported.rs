@@ -27,8 +27,8 @@ pub(super) struct Reported {
     remb: Option<(f64, Tick)>,
     updated: Option<Tick>,
     /// Worst of the streams since the last update, and at it.
+    worst: f64,
     loss: f64,
-    last_loss: f64,
 }
 
 impl Reported {
@@ -38,15 +38,15 @@ impl Reported {
             rate: start,
             remb: None,
             updated: None,
+            worst: 0.0,
             loss: 0.0,
-            last_loss: 0.0,
         }
     }
 
     /// Takes the receiver's own estimate in bits per second. It has looked at delays; only heavy loss counts more.
     pub(super) fn handle_remb(&mut self, rate: f64, now: Tick) {
         self.remb = Some((rate, now));
-        self.rate = if self.last_loss > HIGH {
+        self.rate = if self.loss > HIGH {
             self.rate.min(rate)
         } else {
             rate
@@ -55,19 +55,24 @@ impl Reported {
 
     /// Takes the share of packets that one stream lost.
     pub(super) fn handle_loss(&mut self, loss: f64, now: Tick) {
-        self.loss = self.loss.max(loss);
+        self.worst = self.worst.max(loss);
         if self.updated.is_some_and(|at| now.since(at) < INTERVAL) {
             return;
         }
         self.updated = Some(now);
-        self.last_loss = std::mem::replace(&mut self.loss, 0.0);
+        self.loss = std::mem::take(&mut self.worst);
         let remb = self.remb.filter(|(_, at)| now.since(*at) < FRESH);
         let limit = remb.map_or(BLIND_LIMIT, |(rate, _)| rate);
-        if self.last_loss > HIGH {
-            self.rate *= 1.0 - 0.5 * self.last_loss;
-        } else if self.last_loss < LOW {
+        if self.loss > HIGH {
+            self.rate *= 1.0 - 0.5 * self.loss;
+        } else if self.loss < LOW {
             self.rate = (self.rate * GROWTH).min(limit.max(self.rate));
         }
+    }
+
+    /// Has anything been reported?
+    pub(super) fn has_any(&self) -> bool {
+        self.remb.is_some() || self.updated.is_some()
     }
 
     /// Bits per second.
@@ -77,6 +82,6 @@ impl Reported {
 
     /// Share of packets lost as of the last reports.
     pub(super) fn loss(&self) -> f64 {
-        self.last_loss
+        self.loss
     }
 }

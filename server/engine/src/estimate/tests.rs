@@ -47,32 +47,43 @@ fn a_steady_line_is_estimated_within_85_to_110_percent() {
             let within = |sample: &&call::Sample| (0.8..1.2).contains(&(sample.target / rate));
             let all = call.last(s(20));
             let share = all.iter().filter(within).count() as f64 / all.len() as f64;
-            assert!(share > 0.95, "{case}: {share:.2} of the time near the mean");
-            assert!(call.longest_queue(s(20)) < ms(350), "{case}");
+            assert!(share > 0.95, "{case}: {share:.2} of the time near the rate");
+            assert!(call.longest_queue(s(20)) < ms(250), "{case}");
         }
     }
 }
 
+/// What the call got of the line beside a download, and how much of it the two used, in the minute after the first 20 s.
+fn share(rate: f64, round_trip: u64, queue: Duration, seed: u64) -> (f64, f64) {
+    let mut call = call(rate, round_trip, seed);
+    call.tcp = Some(Tcp::new());
+    call.line.queue = queue;
+    let carried = |call: &Call| {
+        let theirs = call.tcp.as_ref().map_or(0, Tcp::received);
+        (call.received as f64, theirs as f64)
+    };
+    call.run(s(20));
+    let before = carried(&call);
+    call.run(s(60));
+    let after = carried(&call);
+    let (ours, theirs) = (after.0 - before.0, after.1 - before.1);
+    (ours / (ours + theirs), (ours + theirs) * 8.0 / 60.0 / rate)
+}
+
 #[test]
 fn a_download_beside_the_call_leaves_it_30_to_70_percent() {
-    for (round_trip, seed) in ROUND_TRIPS.iter().flat_map(|&rtt| [(rtt, 1), (rtt, 2)]) {
-        let mut call = call(3.0 * MBIT, round_trip, seed);
-        call.tcp = Some(Tcp::new());
-        call.line.queue = ms(200);
-        let carried = |call: &Call| {
-            let theirs = call.tcp.as_ref().map_or(0, Tcp::received);
-            (call.received as f64, theirs as f64)
-        };
-        call.run(s(20));
-        let before = carried(&call);
-        call.run(s(60));
-        let after = carried(&call);
-        let (ours, theirs) = (after.0 - before.0, after.1 - before.1);
-        let share = ours / (ours + theirs);
-        println!("{round_trip} ms: {share:.2}");
-        assert!((0.3..0.7).contains(&share), "{round_trip} ms: {share:.2}");
-        let used = (ours + theirs) * 8.0 / 60.0 / call.line.rate;
-        assert!(used > 0.95, "the two left {:.2} of the line", 1.0 - used);
+    for (round_trip, queue) in ROUND_TRIPS
+        .iter()
+        .flat_map(|&rtt| [(rtt, ms(200)), (rtt, ms(500))])
+    {
+        let all = [1, 2, 3, 4].map(|seed| share(3.0 * MBIT, round_trip, queue, seed));
+        let mean = all.iter().map(|(share, _)| share).sum::<f64>() / 4.0;
+        println!("{round_trip} ms, queue {queue:?}: {mean:.2} {all:.2?}");
+        assert!((0.3..0.7).contains(&mean), "{round_trip} ms: {mean:.2}");
+        for (share, used) in all {
+            assert!((0.2..0.8).contains(&share), "{round_trip} ms: {share:.2}");
+            assert!(used > 0.95, "the two left {:.2} of the line", 1.0 - used);
+        }
     }
 }
 
@@ -136,7 +147,7 @@ fn a_slow_line_is_not_flooded_at_the_start() {
 #[test]
 fn jitter_of_200_ms_is_no_reason_to_fall() {
     for (jitter, least) in [
-        (Jitter::InOrder(ms(200)), 0.6),
+        (Jitter::InOrder(ms(200)), 0.5),
         (Jitter::AnyOrder(ms(200)), 0.2),
     ] {
         let mut call = call(3.0 * MBIT, 100, 6);
@@ -277,14 +288,31 @@ fn a_start_value_can_be_known_from_elsewhere() {
 }
 
 #[test]
-fn a_probe_that_cannot_be_sent_is_given_up() {
+fn what_may_be_sent_is_unknown_until_somebody_reports_or_has_agreed_to() {
     let mut estimator = Estimator::new(START);
-    estimator.set_can_probe(true);
-    estimator.note_sent(1, 1200, Kind::Media, Tick(1_000));
-    assert!(estimator.poll_probe(Tick(1_000)).is_some());
-    let due = estimator.deadline();
-    assert!(due > Tick(1_000) && due < Tick(50_000), "{due:?}");
-    estimator.handle_timeout(Tick(900_000));
-    estimator.handle_timeout(Tick(1_900_000));
-    assert_eq!(estimator.deadline(), Tick::NEVER);
+    assert_eq!(estimator.budget(), None);
+    estimator.expect_feedback(true);
+    assert_eq!(estimator.budget(), Some(START));
+    estimator.note_sent(1, 1200, Kind::Media, Tick(0));
+    estimator.handle_timeout(Tick(1_000_000));
+    assert_eq!(estimator.budget(), Some(START));
+    estimator.handle_timeout(Tick(2_000_000));
+    assert_eq!(estimator.budget(), None, "agreed and not done");
+    estimator.handle_report_loss(0, Tick(3_000_000));
+    assert!(estimator.budget().is_some());
+}
+
+#[test]
+fn a_probe_that_cannot_be_sent_is_given_up() {
+    let mut call = call(3.0 * MBIT, 50, 13);
+    while call.estimator.deadline() == Tick::NEVER {
+        call.run(ms(1));
+        assert!(call.samples.len() < 100, "no probe");
+    }
+    let now = call.estimator.deadline();
+    assert!(call.estimator.poll_probe(now + ms(5)).is_some());
+    assert!(call.estimator.deadline() > now);
+    call.estimator.handle_timeout(now + s(1));
+    call.estimator.handle_timeout(now + s(2));
+    assert_eq!(call.estimator.deadline(), Tick::NEVER);
 }

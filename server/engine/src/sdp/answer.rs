@@ -265,6 +265,7 @@ impl Writer {
             (feedback.pli && is_video, "nack pli"),
             (feedback.fir && is_video, "ccm fir"),
             (feedback.transport_cc, "transport-cc"),
+            (feedback.remb && !feedback.transport_cc, "goog-remb"),
         ];
         for (_, feedback) in kept.iter().filter(|(is_kept, _)| *is_kept) {
             self.line(format_args!("a=rtcp-fb:{payload_type} {feedback}"));

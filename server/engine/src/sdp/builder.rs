@@ -210,6 +210,7 @@ impl MediaBuilder {
             "nack pli" => feedback.pli = true,
             "ccm fir" => feedback.fir = true,
             "transport-cc" => feedback.transport_cc = true,
+            "goog-remb" => feedback.remb = true,
             _ => {}
         }
     }
@@ -339,6 +340,7 @@ impl MediaBuilder {
                     pli: p.feedback.pli || any.pli,
                     fir: p.feedback.fir || any.fir,
                     transport_cc: p.feedback.transport_cc || any.transport_cc,
+                    remb: p.feedback.remb || any.remb,
                 },
             })
             .collect();

@@ -138,6 +138,8 @@ pub struct Feedback {
     pub fir: bool,
     /// `transport-cc`.
     pub transport_cc: bool,
+    /// `goog-remb`, answered where `transport-cc` is not offered.
+    pub remb: bool,
 }
 
 /// The parameters of one `a=fmtp` line, unparsed: `key=value;key=value`.

@@ -219,6 +219,7 @@ impl Call {
             self.picture_due = self.now + Duration::from_micros(33_333);
             let rate = (self.target() - 48_000.0).clamp(10_000.0, self.most);
             let size = rate / 30.0 / 8.0 * (0.8 + 0.4 * self.line.chance());
+            #[expect(clippy::cast_possible_truncation, reason = "a picture's bytes")]
             let mut left = size.round() as usize;
             while left > 0 {
                 let bytes = left.min(PACKET);
@@ -226,7 +227,7 @@ impl Call {
                 left -= bytes;
             }
         }
-        if self.estimator.deadline() <= self.now || self.padding == 0 {
+        if self.estimator.deadline() <= self.now {
             let mut left = self.estimator.poll_probe(self.now).unwrap_or(0);
             while left > 0 {
                 self.padding += PADDING as u64;

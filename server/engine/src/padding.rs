@@ -1,0 +1,92 @@
+//! Padding: packets without content on a slot's retransmission stream, to see whether the line carries more.
+//!
+//! RFC 4588 section 4 has no payload shorter than the original sequence number, so receivers drop what is empty after they have counted and
+//! reported it; libwebrtc pads in the same way. How much and when is the estimator's business.
+
+use crate::estimate::Kind;
+use crate::rtp::extension::ExtensionKind;
+use crate::rtp::{HeaderWriter, OutExtensions, PayloadType};
+use crate::seal::{MAX_SEGMENTS, Sealed, Sealer};
+use crate::slot::Slot;
+use crate::srtp::Unsealed;
+use crate::stats::Stats;
+
+/// Most padding of a packet (RFC 3550 section 5.1: the last byte counts it).
+const MOST: u8 = 255;
+
+impl Slot {
+    /// May padding be sent on it? Receivers take it on a stream whose media they have seen.
+    pub(crate) fn can_pad(&self) -> bool {
+        !self.is_off && self.packets > 0 && self.padding_type().is_some()
+    }
+
+    fn padding_type(&self) -> Option<PayloadType> {
+        self.codecs.iter().find_map(|codec| codec.retransmission)
+    }
+}
+
+impl Sealer<'_> {
+    /// Seals the padding that is due now, as one call.
+    pub(crate) fn seal_padding(&mut self, buf: &mut [u8], stats: &mut Stats) -> Sealed {
+        let mut call = Sealed::default();
+        let Some(mut bytes) = self.estimator.poll_probe(self.now) else {
+            return call;
+        };
+        let has_number = self
+            .maps
+            .video
+            .id(ExtensionKind::TransportSequence)
+            .is_some();
+        let slot = self.slots.iter().position(Slot::can_pad);
+        let Some(slot) = slot.filter(|_| has_number) else {
+            return call;
+        };
+        while bytes > 0 && call.packets < MAX_SEGMENTS {
+            let space = buf.get_mut(call.size..).unwrap_or_default();
+            let Some(len) = self.seal_padding_packet(slot, space) else {
+                break;
+            };
+            call.segment_size = len;
+            call.size += len;
+            call.packets += 1;
+            bytes = bytes.saturating_sub(len);
+        }
+        stats.padding_out += call.packets as u64;
+        stats.padding_bytes_out += call.size as u64;
+        call
+    }
+
+    fn seal_padding_packet(&mut self, slot: usize, space: &mut [u8]) -> Option<usize> {
+        let slot = self.slots.get_mut(slot)?;
+        let (timestamp, _) = slot.forwarder.newest()?;
+        #[expect(clippy::cast_possible_truncation, reason = "the wire carries 16 bits")]
+        let writer = HeaderWriter {
+            payload_type: slot.padding_type()?,
+            marker: false,
+            seq: slot.rtx_seq as u16,
+            timestamp,
+            ssrc: slot.rtx_ssrc,
+            csrc: None,
+            has_padding: true,
+        };
+        let seq = *self.transport_seq;
+        let extensions = OutExtensions {
+            transport_sequence: Some(seq),
+            ..OutExtensions::default()
+        };
+        let header_len = writer.write(&extensions, &self.maps.video, space)?;
+        let packet = Unsealed {
+            header_len,
+            prefix_len: 0,
+            rest: &[],
+            pad: MOST,
+            ssrc: slot.rtx_ssrc.0,
+            index: slot.rtx_seq,
+        };
+        let len = self.outbound.seal_rtp(space, &packet)?;
+        slot.rtx_seq += 1;
+        *self.transport_seq = seq.wrapping_add(1);
+        self.estimator.note_sent(seq, len, Kind::Padding, self.now);
+        Some(len)
+    }
+}
