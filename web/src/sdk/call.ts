@@ -13,6 +13,7 @@ import type {
 } from './protocol.gen.ts';
 import { type Report, Reporter } from './report.ts';
 import { Signaling } from './signaling.ts';
+import { Silence, isHeard } from './silence.ts';
 import { type Want, assignSlots, slotsNeeded, viewOf } from './slots.ts';
 import { Speaking } from './speaking.ts';
 import { backoff } from './backoff.ts';
@@ -94,6 +95,7 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
   readonly #loudspeaker = new Loudspeaker(() => this.#update({}));
   readonly #speaking = new Speaking();
   readonly #gaps = new FrameGaps();
+  readonly #silence = new Silence();
   readonly #reporter = new Reporter();
   readonly #own = new Map<Source, Own>();
   readonly #trackIds = new Map<Source, TrackId>();
@@ -495,6 +497,7 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
     if (this.#leg) this.#stepLeg(this.#leg, 'tick');
     this.#refreshStatus();
     const now = performance.now();
+    if (this.#leg && this.#silence.look(this.#leg.newestPacket, now)) void this.#suspect(this.#leg);
     for (const { participant, level, slot } of this.#leg ? voices(this.#leg) : []) {
       if (level !== null) this.#speaking.hear(participant, level, now);
       else void this.#hearByStats(participant, slot.transceiver.receiver);
@@ -521,8 +524,15 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
   };
 
   readonly #network = (): void => {
+    this.#signaling.probe();
     if (this.#leg) this.#stepLeg(this.#leg, 'network_changed');
   };
+
+  /** All sound and pictures stopped at once: everybody is muted, or the line is gone and ICE does not know yet. */
+  async #suspect(leg: Leg): Promise<void> {
+    if (await isHeard(leg.pc, performance.timeOrigin + performance.now())) return;
+    if (leg === this.#leg) this.#network();
+  }
 
   #end(ending: Ending): void {
     if (this.#state.ending) return;

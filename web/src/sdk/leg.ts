@@ -13,6 +13,8 @@ import {
 } from './protocol.gen.ts';
 
 export const AUDIO_SLOTS = 3;
+/** Video slots that are enough to tell whether anything comes. */
+const LOOKED_AT = 3;
 
 /** A place for one received track. */
 export interface Slot {
@@ -106,6 +108,12 @@ export class Leg extends Emitter<LegEvents> {
   /** Mids of the video slots that the host knows of. */
   get videoMids(): string[] {
     return this.#videoSlots.flatMap(({ transceiver }) => (transceiver.currentDirection === 'recvonly' && transceiver.mid !== null ? [transceiver.mid] : []));
+  }
+
+  /** Time of the newest packet of the audio slots and of the first pictures, by a clock of the browser. Each look costs a call into it. */
+  get newestPacket(): number {
+    const slots = [...this.audioSlots, ...this.#videoSlots.slice(0, LOOKED_AT)];
+    return Math.max(-1, ...slots.flatMap(({ transceiver }) => transceiver.receiver.getSynchronizationSources().map(({ timestamp }) => timestamp)));
   }
 
   get isOpen(): boolean {

@@ -14,6 +14,8 @@ export interface Entrance {
 
 const PING_MS = 8000;
 const SILENCE_MS = 15_000;
+/** An answer takes a round trip; a network that has just changed may be slower. */
+const PROBE_MS = 700;
 
 export class Signaling extends Emitter<{ message: ServiceMessage; lost: number; up: undefined }> {
   readonly #url: string;
@@ -63,6 +65,17 @@ export class Signaling extends Emitter<{ message: ServiceMessage; lost: number; 
   /** Sends a message; false where the socket is away and the message is lost. */
   send(message: PeerMessage): boolean {
     return this.#joined && this.#write(message);
+  }
+
+  /** The network may have changed under the socket: asks for a sign of life, and reconnects where none comes. */
+  probe(): void {
+    const socket = this.#socket;
+    if (!this.#joined || !socket) return this.#hurry();
+    const asked = performance.now();
+    this.#ask();
+    setTimeout(() => {
+      if (socket === this.#socket && this.#heard < asked) this.#giveUp(socket);
+    }, PROBE_MS);
   }
 
   close(): void {
@@ -116,14 +129,19 @@ export class Signaling extends Emitter<{ message: ServiceMessage; lost: number; 
   /** A line that is half open looks fine until something is asked. */
   #check(socket: WebSocket): void {
     if (socket !== this.#socket) return;
-    if (performance.now() - this.#heard < SILENCE_MS) {
-      this.#nonce = (this.#nonce + 1) >>> 0;
-      this.send({ type: 'ping', nonce: this.#nonce });
-    } else {
-      this.#socket = null;
-      socket.close();
-      this.#lose();
-    }
+    if (performance.now() - this.#heard < SILENCE_MS) this.#ask();
+    else this.#giveUp(socket);
+  }
+
+  #ask(): void {
+    this.#nonce = (this.#nonce + 1) >>> 0;
+    this.send({ type: 'ping', nonce: this.#nonce });
+  }
+
+  #giveUp(socket: WebSocket): void {
+    this.#socket = null;
+    socket.close();
+    this.#lose();
   }
 
   #lose(): void {
