@@ -47,7 +47,7 @@ if (!options.inside) {
 process.exit(counts.failed > 0 ? 1 : 0);
 
 async function tell(story) {
-  if (story.needsLine && !options.inside) return inNamespace(story.name);
+  if (story.needsLine && !options.inside) return inNamespace(story.name, story.needsGuest);
   const lab = new Lab(story.name);
   const limit = new Promise((_, reject) => {
     setTimeout(() => reject(new Error(`not over after ${STORY_LIMIT_MS / 1000} s`)), STORY_LIMIT_MS).unref();

@@ -8,30 +8,61 @@ import { Skip } from './story.mjs';
 
 const runner = fileURLToPath(new URL('../run.mjs', import.meta.url));
 
-/** Tells a story again, by its name, in a namespace that exists as long as it takes. */
-export async function inNamespace(name) {
+/** Where a guest lives, and the home router. */
+const HOME = '10.79.0.1';
+const AWAY = '10.79.0.2';
+
+/**
+ * Tells a story again, by its name, in a namespace that exists as long as it takes. `hasGuest`: beside it there is another one for
+ * somebody whose line is a cable between the two.
+ */
+export async function inNamespace(name, hasGuest) {
   if (process.getuid() !== 0) throw new Skip('a bad line needs network namespaces: run as root');
   const space = `bt-line-${process.pid}`;
+  const guest = `bt-guest-${process.pid}`;
   const ip = (...words) => execFileSync('ip', words, { stdio: 'pipe' });
   ip('netns', 'add', space);
   try {
     ip('-n', space, 'link', 'set', 'lo', 'up');
     ip('-n', space, 'link', 'add', 'home', 'type', 'veth', 'peer', 'name', 'away');
-    ip('-n', space, 'addr', 'add', '10.79.0.1/24', 'dev', 'home');
+    ip('-n', space, 'addr', 'add', `${HOME}/24`, 'dev', 'home');
     ip('-n', space, 'link', 'set', 'home', 'up');
-    ip('-n', space, 'link', 'set', 'away', 'up');
-    ip('-n', space, 'route', 'add', 'default', 'via', '10.79.0.2', 'dev', 'home');
+    if (hasGuest) {
+      ip('netns', 'add', guest);
+      ip('-n', space, 'link', 'set', 'away', 'netns', guest);
+      ip('-n', guest, 'link', 'set', 'lo', 'up');
+      ip('-n', guest, 'addr', 'add', `${AWAY}/24`, 'dev', 'away');
+      ip('-n', guest, 'link', 'set', 'away', 'up');
+      ip('-n', guest, 'route', 'add', 'default', 'via', HOME, 'dev', 'away');
+    } else {
+      ip('-n', space, 'link', 'set', 'away', 'up');
+    }
+    ip('-n', space, 'route', 'add', 'default', 'via', AWAY, 'dev', 'home');
     const child = spawn('ip', ['netns', 'exec', space, process.execPath, runner, '--inside', '--exactly', name], {
-      stdio: ['ignore', 'inherit', 'pipe'], env: { ...process.env, HOME: process.env.HOME ?? '/root' },
+      stdio: ['ignore', 'inherit', 'pipe'], env: { ...process.env, HOME: process.env.HOME ?? '/root', BATON_GUEST: guest },
     });
     let said = '';
     child.stderr.on('data', (data) => (said += data));
     const [code] = await once(child, 'exit');
     if (code !== 0) throw new Error(said.trim());
   } finally {
-    ip('netns', 'del', space);
+    for (const each of hasGuest ? [guest, space] : [space]) ip('netns', 'del', each);
   }
 }
+
+/** Somebody at the other end of a cable; only for stories with `needsGuest`. */
+export const guest = {
+  /** Where the home end listens, as a guest reaches it. */
+  home: HOME,
+
+  /** The old address is gone and another one is there: a router that has changed its mind, another network. */
+  move(address) {
+    const ip = (...words) => execFileSync('ip', ['-n', process.env.BATON_GUEST, ...words], { stdio: 'pipe' });
+    ip('addr', 'flush', 'dev', 'away');
+    ip('addr', 'add', `${address}/24`, 'dev', 'away');
+    ip('route', 'replace', 'default', 'via', HOME, 'dev', 'away');
+  },
+};
 
 /** Loss between participants and the host at one media port. */
 export class Line {
@@ -43,7 +74,8 @@ export class Line {
 
   /** Loses this percentage of the datagrams towards the host and towards the participants. */
   lose(up, down = up) {
-    const rule = (end, percent) => (percent > 0 ? `udp ${end} ${this.#port} numgen random mod 1000 < ${Math.round(percent * 10)} counter drop` : '');
+    const chance = (percent) => (percent < 100 ? `numgen random mod 1000 < ${Math.round(percent * 10)}` : '');
+    const rule = (end, percent) => (percent > 0 ? `udp ${end} ${this.#port} ${chance(percent)} counter drop` : '');
     const rules = `
 table inet bad
 delete table inet bad

@@ -2,9 +2,12 @@
 
 export const stories = [];
 
-/** Adds a story. `needsLine`: it runs in a network namespace of its own, where packets can be lost. */
-export function story(name, tell, { needsLine = false } = {}) {
-  stories.push({ name, tell, needsLine });
+/**
+ * Adds a story. `needsLine`: it runs in a network namespace of its own, where packets can be lost. `needsGuest`: beside it lives
+ * somebody at the other end of a cable (browser `guest chromium`).
+ */
+export function story(name, tell, { needsLine = false, needsGuest = false } = {}) {
+  stories.push({ name, tell, needsLine: needsLine || needsGuest, needsGuest });
 }
 
 /** Throw this where a story cannot be told on this machine; it is reported, never silent. */

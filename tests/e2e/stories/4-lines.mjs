@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict';
 
-import { changes } from '../rig/person.mjs';
+import { Baton } from '../rig/baton.mjs';
+import { guest } from '../rig/line.mjs';
+import { changes, nobodyFreezes } from '../rig/person.mjs';
 import { WATCH_MS, story } from '../rig/story.mjs';
 import { watchFor } from '../rig/wait.mjs';
 
@@ -52,3 +54,68 @@ story('with 10 % of the packets lost at most 1.5 % of a voice is made up', async
     }
   }
 }, { needsLine: true });
+
+story('where UDP is blocked a call connects by TCP within three seconds and works', async (lab) => {
+  const baton = await lab.baton();
+  const line = lab.line(baton);
+  line.lose(100);
+  const room = lab.room();
+  const people = [];
+  for (const [name, browser] of [['Ana', 'chromium'], ['Ben', 'firefox']]) {
+    const person = await lab.join(name, browser, baton.url, room, VIEW);
+    const byTcp = ({ connection: { state, path } }) => state === 'connected' && path.protocol === 'tcp';
+    await person.until('is connected by TCP', 3000, byTcp);
+    people.push(person);
+  }
+  const [ana, ben] = people;
+  await Promise.all([ana.sees(ben, { within: 4000 }), ben.sees(ana, { within: 4000 })]);
+  await Promise.all([ana.hears(ben), ben.hears(ana)]);
+  await nobodyFreezes(people, WATCH_MS, { fps: 15 });
+  assert.ok(line.lost > 0, 'nobody tried UDP first');
+  const metrics = await baton.metrics();
+  assert.ok(metrics.get('baton_media_connections') >= 2, 'each has one at least');
+}, { needsLine: true });
+
+story('with a new address a call goes on within three seconds', async (lab) => {
+  const secret = 'a secret of the stories, long enough';
+  const home = `${guest.home}:0`;
+  const baton = await lab.baton([], { BATON_HTTP: home, BATON_MEDIA: home, BATON_TLS: 'self-signed', BATON_SECRET: secret });
+  const url = `https://${baton.address('http')}`;
+  const room = lab.room();
+  const enter = (name, browser) => {
+    const token = Baton.invitation(secret, room);
+    return lab.join(name, browser, url, room, { ...VIEW, query: { ...VIEW.query, token } });
+  };
+  const ana = await enter('Ana', 'guest chromium');
+  const ben = await enter('Ben', 'chromium');
+  await Promise.all([ana.sees(ben, { within: 8000 }), ben.sees(ana, { within: 8000 })]);
+  await watchFor(3000);
+  const me = await ana.number();
+  for (const address of ['10.79.0.3', '10.79.0.4']) {
+    const holes = [[ana, ben], [ben, ana]].map(([viewer, other]) => longestHole(viewer, other, 10_000));
+    guest.move(address);
+    lab.note(`Ana has the address ${address}`);
+    for (const [viewer, hole] of [['Ana', await holes[0]], ['Ben', await holes[1]]]) {
+      lab.note(`${viewer}: ${hole} ms without pictures`);
+      assert.ok(hole > 300, `${viewer} noticed nothing: ${hole} ms`);
+      assert.ok(hole < 3000, `${viewer} saw nothing for ${hole} ms`);
+    }
+  }
+  assert.equal(await ana.number(), me, 'nobody joins anew');
+}, { needsGuest: true });
+
+/** The longest time within the next `ms` in which no picture of somebody was decoded. */
+async function longestHole(viewer, other, ms) {
+  const number = await other.number();
+  const end = Date.now() + ms;
+  let [frames, since, longest] = [-1, Date.now(), 0];
+  while (Date.now() < end) {
+    const { videos } = await viewer.report();
+    const decoded = videos.find(({ participant }) => participant === number)?.framesDecoded ?? frames;
+    const now = Date.now();
+    if (decoded !== frames) [frames, since] = [decoded, now];
+    longest = Math.max(longest, now - since);
+    await watchFor(50);
+  }
+  return longest;
+}
