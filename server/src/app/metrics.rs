@@ -154,6 +154,7 @@ fn media(page: &mut Page<'_>, workers: &[Snapshot]) -> fmt::Result {
             sum(|w| w.engine.keyframe_requests_out),
         ),
     )?;
+    estimates(page, workers)?;
     let refused = [
         ("not_authentic", sum(|w| w.engine.open_failures)),
         ("replayed", sum(|w| w.engine.replayed)),
@@ -235,6 +236,45 @@ fn media(page: &mut Page<'_>, workers: &[Snapshot]) -> fmt::Result {
         "host_messages_dropped",
         "Messages to signaling lost to a full queue",
         sum(|w| w.traffic.messages_dropped),
+    )
+}
+
+/// How much the lines towards participants carry.
+fn estimates(page: &mut Page<'_>, workers: &[Snapshot]) -> fmt::Result {
+    let sum = |figure: fn(&Snapshot) -> u64| workers.iter().map(figure).sum::<u64>();
+    let legs = sum(|w| w.engine.legs_estimated);
+    page.gauge("legs_estimated", "Legs whose line is known", legs)?;
+    page.gauge(
+        "legs_queueing",
+        "Legs whose packets wait for more than 100 ms on the line",
+        sum(|w| w.engine.legs_queueing),
+    )?;
+    let known = workers.iter().filter(|w| w.engine.legs_estimated > 0);
+    let least = known.map(|w| w.engine.estimate_least).min();
+    let rates = [
+        ("sum", sum(|w| w.engine.estimate_sum)),
+        ("least", least.unwrap_or(0)),
+    ];
+    page.gauges(
+        "estimate_bits_per_second",
+        "What the known lines carry",
+        "of",
+        &rates,
+    )?;
+    page.counter(
+        "arrival_reports",
+        "Reports of arrivals by participants",
+        sum(|w| w.engine.arrival_reports_in),
+    )?;
+    page.counter(
+        "padding_packets",
+        "Packets sent to see whether they arrive",
+        sum(|w| w.engine.padding_out),
+    )?;
+    page.counter(
+        "padding_bytes",
+        "Bytes of these packets",
+        sum(|w| w.engine.padding_bytes_out),
     )
 }
 
