@@ -189,20 +189,23 @@ impl Estimator {
         self.can_probe = can_probe;
     }
 
+    /// Can the leg send padding?
+    pub(crate) fn can_probe(&self) -> bool {
+        self.can_probe
+    }
+
     /// Has the participant agreed to report arrivals? Then the start value counts until it does.
     pub(crate) fn expect_feedback(&mut self, expects_feedback: bool) {
         self.expects_feedback = expects_feedback;
     }
 
     /// Says how much the leg has use for; probes go no further than a reserve above it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the allocator will call it"))]
     pub(crate) fn set_wanted(&mut self, wanted: Bitrate) {
         self.prober
             .set_wanted(wanted.clamp(LEAST, HIGHEST).0 as f64);
     }
 
     /// Asks for a probe before an upgrade to `wanted`, as soon as the line allows one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the allocator will call it"))]
     pub(crate) fn want_probe(&mut self, wanted: Bitrate) {
         let wanted = wanted.clamp(LEAST, HIGHEST).0 as f64;
         self.prober.set_wanted(self.prober.wanted().max(wanted));

@@ -6,7 +6,7 @@ use baton_protocol::MediaKind;
 
 use crate::arrivals;
 use crate::bitrate::Bitrate;
-use crate::engine::COMPANY;
+use crate::engine::schedule::COMPANY;
 use crate::inbound::Bound;
 use crate::leg::Leg;
 use crate::publication::Publication;
