@@ -23,6 +23,10 @@ const REMEMBERED: usize = 256;
 /// Packets and stamped bytes of a picture, by layer.
 const SHAPES: [(u8, usize); 3] = [(1, 150), (1, 500), (3, 800)];
 
+/// Temporal layers as libvpx has them, and how many pictures before each the one lies that it needs. The second and third need only the base
+/// picture before them.
+const TEMPORAL: [(u8, u8); 4] = [(0, 4), (2, 1), (1, 2), (2, 1)];
+
 /// A packet before it gets a header and is sealed.
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
@@ -63,6 +67,8 @@ struct Layer {
     picture_id: u16,
     tl0: u8,
     count: u32,
+    /// Pictures since the last keyframe.
+    since_key: u32,
     packets: u32,
     keyframe_due: Option<Instant>,
     asked: Option<Instant>,
@@ -114,6 +120,8 @@ impl Camera {
         for (index, layer) in wanted.filter(|(_, layer)| layer.is_wanted) {
             layer.last_sent = Some(now);
             let is_key = layer.take_keyframe(now);
+            layer.since_key = if is_key { 0 } else { layer.since_key + 1 };
+            let (temporal, needs) = TEMPORAL[layer.since_key as usize % TEMPORAL.len()];
             let stamp = Stamp {
                 room,
                 person,
@@ -121,6 +129,8 @@ impl Camera {
                 layer: u8::try_from(index).expect("three layers"),
                 stream: self.stream,
                 is_key,
+                temporal,
+                needs: if is_key { 0 } else { needs },
                 is_voiced: false,
                 count: layer.count,
                 captured: micros(elapsed),
@@ -238,6 +248,7 @@ impl Layer {
             picture_id: rng.random_range(0..0x7fff),
             tl0: rng.random(),
             count: 0,
+            since_key: 0,
             packets: 0,
             keyframe_due: None,
             asked: None,
@@ -264,7 +275,7 @@ impl Layer {
 
     fn draw(&mut self, index: usize, stamp: &Stamp, elapsed: Duration, out: &mut Vec<Outgoing>) {
         self.picture_id = (self.picture_id + 1) & 0x7fff;
-        self.tl0 = self.tl0.wrapping_add(1);
+        self.tl0 = self.tl0.wrapping_add(u8::from(stamp.temporal == 0));
         let (rid, width, height) = LAYERS[index];
         let (packets, len) = SHAPES[index];
         // A keyframe is three times as large.
@@ -274,6 +285,7 @@ impl Layer {
                 picture_id: self.picture_id,
                 tl0: self.tl0,
                 starts: packet == 0,
+                is_sync: matches!(self.since_key % 4, 1 | 2),
                 stamp: *stamp,
             };
             let outgoing = Outgoing {

@@ -57,6 +57,8 @@ impl Microphone {
             layer: 0,
             stream: 0,
             is_key: false,
+            temporal: 0,
+            needs: 0,
             is_voiced: self.is_speaking,
             count: self.count,
             captured: micros(elapsed),

@@ -27,6 +27,10 @@ pub(crate) struct Stamp {
     /// Grows when the publisher makes its stream anew.
     pub(crate) stream: u8,
     pub(crate) is_key: bool,
+    /// Temporal layer.
+    pub(crate) temporal: u8,
+    /// How many pictures before it the one lies that it needs; 0 for a keyframe.
+    pub(crate) needs: u8,
     /// Speech, not silence.
     pub(crate) is_voiced: bool,
     /// Counts the pictures or sound packets of a stream.
@@ -41,6 +45,8 @@ pub(crate) struct PicturePacket {
     pub(crate) picture_id: u16,
     pub(crate) tl0: u8,
     pub(crate) starts: bool,
+    /// Of its temporal layer it needs no picture before it.
+    pub(crate) is_sync: bool,
     pub(crate) stamp: Stamp,
 }
 
@@ -61,7 +67,8 @@ impl Stamp {
         out.extend(self.room.to_le_bytes());
         out.extend(self.person.to_le_bytes());
         out.extend([self.kind as u8, self.layer, self.stream]);
-        out.push(u8::from(self.is_key) | u8::from(self.is_voiced) << 1);
+        let flags = u8::from(self.is_key) | u8::from(self.is_voiced) << 1;
+        out.push(flags | self.temporal << 2 | self.needs << 4);
         out.extend(self.count.to_le_bytes());
         out.extend(self.captured.to_le_bytes());
         out.extend(
@@ -95,6 +102,8 @@ impl Stamp {
             layer: stamp[9],
             stream: stamp[10],
             is_key: stamp[11] & 1 != 0,
+            temporal: stamp[11] >> 2 & 3,
+            needs: stamp[11] >> 4,
             is_voiced: stamp[11] & 2 != 0,
             count: word(12),
             captured: u64::from(word(16)) | u64::from(word(20)) << 32,
@@ -107,7 +116,9 @@ pub(crate) fn picture(packet: &PicturePacket, size: (u16, u16), len: usize) -> V
     let mut payload = Vec::with_capacity(DESCRIPTOR_LEN + FRAME_HEAD_LEN + len);
     payload.extend([0x80 | u8::from(packet.starts) << 4, 0xe0]);
     payload.extend((packet.picture_id | 0x8000).to_be_bytes());
-    payload.extend([packet.tl0, 0]);
+    // TID and Y: of the two pictures that need only the base layer, both can be begun with.
+    let (temporal, sync) = (packet.stamp.temporal, packet.is_sync);
+    payload.extend([packet.tl0, temporal << 6 | u8::from(sync) << 5]);
     if packet.starts {
         payload.extend([u8::from(!packet.stamp.is_key), 0, 0, 0x9d, 0x01, 0x2a]);
         payload.extend(size.0.to_le_bytes().into_iter().chain(size.1.to_le_bytes()));
@@ -118,7 +129,8 @@ pub(crate) fn picture(packet: &PicturePacket, size: (u16, u16), len: usize) -> V
 
 /// `None`: this is not what a publisher sent.
 pub(crate) fn read_picture(payload: &[u8]) -> Option<PicturePacket> {
-    let (&[first, _, high, low, tl0, _], rest) = payload.split_first_chunk::<DESCRIPTOR_LEN>()?;
+    let (&[first, _, high, low, tl0, layer], rest) =
+        payload.split_first_chunk::<DESCRIPTOR_LEN>()?;
     let starts = first & 0x10 != 0;
     let stamped = if starts {
         rest.get(FRAME_HEAD_LEN..)?
@@ -129,6 +141,7 @@ pub(crate) fn read_picture(payload: &[u8]) -> Option<PicturePacket> {
         picture_id: u16::from_be_bytes([high & 0x7f, low]),
         tl0,
         starts,
+        is_sync: layer & 0x20 != 0,
         stamp: Stamp::read(stamped)?,
     })
 }

@@ -61,6 +61,8 @@ pub(crate) struct Participant {
     pub(crate) obeys: bool,
     /// Who is to be shown at which size.
     pub(crate) wishes: BTreeMap<usize, (u16, u16)>,
+    /// Highest useful pictures per second of all views; 0: any.
+    pub(crate) fps: u8,
     pub(crate) up: Link,
     pub(crate) down: Link,
     pub(crate) diary: Diary,
@@ -197,7 +199,7 @@ impl Participant {
 
     /// The message that says what the slots shall show, if it is news. `cameras`: the track of each person.
     pub(crate) fn poll_view(&mut self, cameras: &BTreeMap<usize, TrackId>) -> Option<PathToHost> {
-        let wishes = &self.wishes;
+        let (wishes, fps) = (&self.wishes, self.fps);
         let leg = self.leg.as_mut().filter(|leg| leg.is_answered)?;
         leg.assigned.retain(|person, _| wishes.contains_key(person));
         let mut slots = Vec::new();
@@ -219,7 +221,7 @@ impl Participant {
                 track: *track,
                 width: *width,
                 height: *height,
-                fps: 0,
+                fps,
                 priority: 0,
             });
         }

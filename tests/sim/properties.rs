@@ -84,6 +84,10 @@ impl Meeting {
         if self.people.len() % 5 == 2 {
             person.ignores_what_is_wanted();
         }
+        // And some have little time for pictures, or a host with a narrow line.
+        if self.people.len() % 4 == 1 {
+            person.needs_only(4);
+        }
         self.people.push((room, person));
     }
 

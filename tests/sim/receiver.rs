@@ -230,6 +230,11 @@ impl Receiver {
                     }
                     Some(_) | None => (index, payload),
                 };
+                if payload.is_empty() {
+                    sight.insert_empty(index);
+                    sight.advance(moment, &mut self.complaints);
+                    return Opened::Early;
+                }
                 read_picture(payload).map(|packet| {
                     sight.insert(index, Packet::new(header, packet), moment);
                     sight.advance(moment, &mut self.complaints);

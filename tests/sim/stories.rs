@@ -3,6 +3,7 @@
 
 mod coming_and_going;
 mod demand;
+mod lines;
 mod moderation;
 mod views;
 mod weather;

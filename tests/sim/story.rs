@@ -4,8 +4,8 @@ use std::cell::{Ref, RefCell, RefMut};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use baton_engine::Stats;
-use baton_protocol::Source;
+use baton_engine::{Bitrate, Stats};
+use baton_protocol::{PauseReason, Source};
 
 use crate::camera::Camera;
 use crate::network::{Faults, Weather};
@@ -93,6 +93,12 @@ impl Lab {
         assert!(is_so, "{what}{}", self.0.borrow().report());
     }
 
+    /// What a host may send in all.
+    pub(crate) fn limits_uplink(&self, kbps: Option<u64>) {
+        let uplink = kbps.map(Bitrate::from_kbps);
+        self.world().hosts[0].engine.set_uplink(uplink);
+    }
+
     pub(crate) fn restart_signaling(&self, down: Duration) {
         self.world().restart_signaling(down);
     }
@@ -162,6 +168,11 @@ impl Person {
 
     pub(crate) fn watches(&self, other: &Person, width: u16, height: u16) {
         self.me().wishes.insert(other.number, (width, height));
+    }
+
+    /// More pictures a second than this are of no use to them.
+    pub(crate) fn needs_only(&self, fps: u8) {
+        self.me().fps = fps;
     }
 
     pub(crate) fn hides(&self, other: &Person) {
@@ -270,6 +281,14 @@ impl Person {
     /// Packet numbers that the host left out towards this person.
     pub(crate) fn numbers_left_out(&self) -> i64 {
         self.lab.0.borrow().tap.missing(self.number)
+    }
+
+    /// Why somebody's picture is not there, as the host says.
+    pub(crate) fn paused(&self, other: &Person) -> Option<PauseReason> {
+        let theirs = other.peek().me?;
+        let me = self.peek();
+        let shown = &me.leg.as_ref()?.shown;
+        shown.iter().find(|slot| slot.participant == theirs)?.paused
     }
 
     pub(crate) fn saw(&self, other: &Person) -> Option<Sighting> {

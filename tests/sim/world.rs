@@ -209,6 +209,7 @@ impl World {
             microphone: Microphone::new(seed(2)),
             is_stubborn: false,
             obeys: true,
+            fps: 0,
             wishes: std::collections::BTreeMap::new(),
             up: Link::new(up, seed(3), self.now),
             down: Link::new(down, seed(4), self.now),

@@ -91,7 +91,16 @@ struct View {
     is_fresh: bool,
     /// Rungs given; 0 is a pause.
     given: usize,
+    /// Rungs given when nothing may rise.
+    kept: usize,
     is_closed: bool,
+}
+
+impl View {
+    /// Did it get less than it had?
+    fn fell(&self) -> bool {
+        self.given < self.held
+    }
 }
 
 /// Allocates; kept for its memory.
@@ -142,6 +151,7 @@ impl Allocator {
             held,
             is_fresh: before == Target::Fresh,
             given: 0,
+            kept: 0,
             is_closed: false,
         });
         self.views.len() - 1
@@ -177,11 +187,35 @@ impl Allocator {
             rank(b).cmp(&rank(a)).then(a.cmp(&b))
         });
         let room = budget.map_or(u64::MAX, |budget| budget.0.saturating_sub(sound.0));
-        let limits = Limits {
+        let mut limits = Limits {
             keep: room,
             raise: budget.map_or(u64::MAX, |_| without_headroom(room)),
-            may_rise: may_rise || budget.is_none(),
+            may_rise: false,
         };
+        let mut used = self.fill(limits);
+        let fell = self.views.iter().any(View::fell);
+        if budget.is_none() || (may_rise && !fell) {
+            self.views
+                .iter_mut()
+                .for_each(|view| view.kept = view.given);
+            let kept = used;
+            limits.may_rise = true;
+            used = self.fill(limits);
+            if !self.is_justified() {
+                self.views
+                    .iter_mut()
+                    .for_each(|view| view.given = view.kept);
+                used = kept;
+            }
+        }
+        self.outcome(used, sound)
+    }
+
+    /// Gives rung after rung, from none. What is said first goes first. Gives the rate of it all.
+    fn fill(&mut self, limits: Limits) -> u64 {
+        for view in &mut self.views {
+            (view.given, view.is_closed) = (0, false);
+        }
         let mut used = 0;
         self.sweep(&mut used, limits, |view, _| view.given == 0);
         while self.sweep(&mut used, limits, |_, is_lowest_layer| is_lowest_layer) {}
@@ -196,7 +230,18 @@ impl Allocator {
             while is_focus && self.raise(view, &mut used, limits) {}
         }
         while self.sweep(&mut used, limits, |_, _| true) {}
-        self.outcome(used, sound)
+        used
+    }
+
+    /// Is what was taken away less important than something that was given for it? Equals do not take from each other.
+    fn is_justified(&self) -> bool {
+        let importance = |view: &View| view.importance;
+        let fallen = self.views.iter().filter(|view| view.fell());
+        let risen = self.views.iter().filter(|view| view.given > view.held);
+        match (fallen.map(importance).max(), risen.map(importance).max()) {
+            (Some(fallen), Some(risen)) => risen > fallen,
+            (fallen, _) => fallen.is_none(),
+        }
     }
 
     /// One more rung for every view that is meant, by importance. `is_meant` is told whether the next rung is still of the lowest layer.
@@ -272,11 +317,7 @@ impl Allocator {
                 // Room is left on top of what fits without it; rounding must not leave the last bit out.
                 Bitrate(with_headroom(best.max(used)).saturating_add(sound.0))
             },
-            fell: self
-                .views
-                .iter()
-                .filter(had)
-                .any(|view| view.given < view.held),
+            fell: self.views.iter().any(View::fell),
             rose: self
                 .views
                 .iter()

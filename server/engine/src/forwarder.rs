@@ -32,6 +32,8 @@ pub(crate) struct Rewrite {
     pub(crate) frame_number: u16,
     /// The last packet of its picture, as this subscriber gets it.
     pub(crate) marker: bool,
+    /// Only the number is sent: what it was given to is left out.
+    pub(crate) is_empty: bool,
 }
 
 /// Why a packet was not forwarded.
@@ -193,6 +195,7 @@ impl Forwarder {
             tl0,
             frame_number,
             marker: entry.marker || ends_picture,
+            is_empty: false,
         })
     }
 
@@ -211,6 +214,7 @@ impl Forwarder {
             tl0: 0,
             frame_number: 0,
             marker: false,
+            is_empty: true,
         })
     }
 

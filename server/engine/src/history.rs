@@ -27,6 +27,7 @@ pub(crate) struct Sent {
     pub(crate) tl0: u8,
     pub(crate) layer: u8,
     pub(crate) marker: bool,
+    pub(crate) is_empty: bool,
     retransmissions: u8,
 }
 
@@ -67,6 +68,7 @@ impl History {
             tl0: rewrite.tl0,
             layer,
             marker: rewrite.marker,
+            is_empty: rewrite.is_empty,
             retransmissions: 0,
         }
     }
@@ -123,6 +125,7 @@ mod tests {
                 tl0: 4,
                 frame_number: 5,
                 marker: false,
+                is_empty: false,
             };
             history.record(seq, History::note(seq * 2, 1, &rewrite));
         }

@@ -34,6 +34,9 @@ const SWITCH_AGE: Duration = Duration::from_millis(60);
 /// A layer is over when another one of its track was heard so much later.
 pub(crate) const LAYER_LOST: Duration = Duration::from_millis(500);
 
+/// A still picture of a screen is sent again this often at least.
+const SELDOM: Duration = Duration::from_millis(2500);
+
 /// A layer that came back counts after so long.
 pub(crate) const STEADY: Duration = Duration::from_millis(2000);
 
@@ -289,9 +292,8 @@ impl Layer {
 
     /// Ends an interval of measuring.
     pub(crate) fn measure(&mut self, now: Tick) {
-        let is_sent = self
-            .last_packet
-            .is_some_and(|last| now.since(last) < LAYER_LOST);
+        let is_recent = |last: Tick| now.since(last) < SELDOM;
+        let is_sent = self.demand.is_on() && self.last_packet.is_some_and(is_recent);
         self.meter.refresh(is_sent, now);
     }
 

@@ -164,7 +164,7 @@ impl Sealer<'_> {
     ) -> One {
         let mut scratch;
         let mut stored = *stored;
-        if outgoing.is_empty {
+        if outgoing.rewrite.is_empty {
             (stored.payload, stored.descriptor) = (&[], &[]);
         }
         let transport_seq = *self.transport_seq;

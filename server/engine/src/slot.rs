@@ -79,8 +79,6 @@ pub(crate) struct Outgoing {
     pub(crate) weight: u16,
     /// Sent as a retransmission of this original sequence number.
     pub(crate) retransmission_of: Option<u16>,
-    /// Only its number is sent.
-    pub(crate) is_empty: bool,
 }
 
 /// What a slot tells the leg after [`Slot::collect`].
@@ -395,14 +393,16 @@ impl Slot {
                 codec,
                 weight: stored.entry.weight(),
                 retransmission_of: None,
-                is_empty: false,
             };
             let Passage::Keep { ends_picture } = reading.trim.judge(&stored.entry.peek, target)
             else {
                 stats.drop_packets(DropReason::Layer, 1);
                 if let Some(rewrite) = self.forwarder.skip(stored.entry) {
+                    if codec.retransmission.is_some() {
+                        self.history
+                            .record(rewrite.seq, History::note(position, layer, &rewrite));
+                    }
                     (outgoing.rewrite, outgoing.weight) = (rewrite, 0);
-                    outgoing.is_empty = true;
                     out.push(outgoing);
                 }
                 continue;
@@ -470,6 +470,7 @@ impl Slot {
             tl0: sent.tl0,
             frame_number: sent.frame_number,
             marker: sent.marker,
+            is_empty: sent.is_empty,
         };
         self.rtx_seq += 1;
         pacer.charge_repair(u32::from(stored.entry.weight()) + OVERHEAD, now);
@@ -482,7 +483,6 @@ impl Slot {
             codec,
             weight: stored.entry.weight(),
             retransmission_of: Some(wire),
-            is_empty: false,
         });
         true
     }

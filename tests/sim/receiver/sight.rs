@@ -1,6 +1,6 @@
 //! One video slot's decoder: puts packets in order, asks for holes, shows whole pictures in order, and begins anew only at a keyframe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::{Moment, Packet, is_steady};
@@ -36,6 +36,12 @@ pub(crate) struct Sight {
     next: Option<u64>,
     highest: Option<u64>,
     waiting: BTreeMap<u64, Packet>,
+    /// Numbers that carry nothing.
+    empty: BTreeSet<u64>,
+    /// A picture was given a number and then left out: what needs it is not shown, and the base layer goes on (as libwebrtc does).
+    is_gapped: bool,
+    /// Which pictures of the present stream were shown lately.
+    shown: VecDeque<u32>,
     holes: BTreeMap<u64, Hole>,
     last: Option<Packet>,
     /// Since when nothing could be decoded though something came.
@@ -61,6 +67,14 @@ impl Sight {
         std::mem::take(&mut self.seen)
     }
 
+    /// A packet without a payload: its number is accounted for.
+    pub(super) fn insert_empty(&mut self, index: u64) {
+        self.holes.remove(&index);
+        if self.next.is_none_or(|next| index >= next) {
+            self.empty.insert(index);
+        }
+    }
+
     pub(super) fn insert(&mut self, index: u64, packet: Packet, moment: Moment) {
         self.holes.remove(&index);
         if self.next.is_some_and(|next| index < next) {
@@ -83,6 +97,9 @@ impl Sight {
     /// Shows what can be shown.
     pub(super) fn advance(&mut self, moment: Moment, complaints: &mut Vec<String>) {
         loop {
+            while let Some(next) = self.next.filter(|next| self.empty.remove(next)) {
+                self.next = Some(next + 1);
+            }
             let whole = self.next.and_then(|next| self.whole_picture(next));
             if let (Some(first), Some(end)) = (self.next, whole) {
                 self.show(first, end, false, moment, complaints);
@@ -108,6 +125,9 @@ impl Sight {
     fn whole_picture(&self, first: u64) -> Option<u64> {
         let mut expected = first;
         for (index, packet) in self.waiting.range(first..) {
+            while self.empty.contains(&expected) {
+                expected += 1;
+            }
             let is_next = *index == expected && (expected == first) == packet.picture.starts;
             if !is_next {
                 return None;
@@ -153,22 +173,41 @@ impl Sight {
         }
         self.waiting = self.waiting.split_off(&end);
         self.holes = self.holes.split_off(&end);
+        self.empty = self.empty.split_off(&end);
         self.next = Some(end);
         self.stuck = None;
         let stamp = packet.picture.stamp;
         if let Some(last) = &self.last {
             complaints.extend(self.complaint(last, &packet, is_jump, moment));
             let follows = packet.picture.picture_id == (last.picture.picture_id + 1) & 0x7fff;
-            self.needs_keyframe |= !follows && !stamp.is_key;
+            let base = u8::from(stamp.temporal == 0);
+            let is_base_whole = packet.picture.tl0 == last.picture.tl0.wrapping_add(base);
+            self.is_gapped = !follows || (self.is_gapped && stamp.temporal > 0);
+            self.needs_keyframe |= !is_base_whole && !stamp.is_key;
         } else {
             self.needs_keyframe |= !stamp.is_key;
         }
         if stamp.is_key {
             self.needs_keyframe = false;
+            self.shown.clear();
         }
         self.last = Some(packet);
         if self.needs_keyframe {
             return;
+        }
+        let needed = stamp.count.wrapping_sub(stamp.needs.into());
+        if !stamp.is_key && !self.shown.contains(&needed) {
+            if self.is_gapped {
+                return;
+            }
+            complaints.push(format!(
+                "picture {} of layer {} in {} needs {needed}, which was not shown",
+                stamp.count, stamp.layer, stamp.temporal
+            ));
+        }
+        self.shown.push_back(stamp.count);
+        if self.shown.len() > 16 {
+            self.shown.pop_front();
         }
         self.asked = None;
         self.seen.push(Seen {
@@ -196,9 +235,11 @@ impl Sight {
         );
         let ids = after.picture_id.wrapping_sub(before.picture_id) & 0x7fff;
         let tl0 = after.tl0.wrapping_sub(before.tl0);
-        if !is_jump && (ids != 1 || tl0 != 1) {
+        if !is_jump && (ids != 1 || tl0 != u8::from(after.stamp.temporal == 0)) {
+            // A picture whose packets were late had its number before it was known to be left out.
+            let torn = if ids == 1 { "" } else { TORN };
             return Some(format!(
-                "{place}: picture id goes on by {ids} and TL0PICIDX by {tl0} though no packet is missing"
+                "{torn}{place}: picture id goes on by {ids} and TL0PICIDX by {tl0} though no packet is missing"
             ));
         }
         if ids == 0 || ids > 1 << 14 {

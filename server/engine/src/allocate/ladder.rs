@@ -78,13 +78,11 @@ impl Ladder {
             let is_lowest = self.rungs.is_empty();
             for temporal in 0..=top_temporal {
                 let measured = meter.rate_up_to(spatial, temporal);
-                let is_whole = spatial == top_spatial && temporal == top_temporal;
-                let rate = if layer.declared.0 > 0 && !meter.is_settled() && is_whole {
-                    layer.declared
-                } else if measured.0 > 0 {
-                    measured
-                } else {
-                    guess(layer.size)
+                // What was declared counts until it was measured.
+                let rate = match (measured, layer.declared) {
+                    (Bitrate(0), Bitrate(0)) => guess(layer.size),
+                    (Bitrate(0), declared) => declared,
+                    (measured, _) => measured,
                 };
                 self.rungs.push(Rung {
                     quality: Quality {

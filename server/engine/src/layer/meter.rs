@@ -14,11 +14,11 @@ pub(crate) const LAYERS: usize = 4;
 /// Header, CSRC, extensions and tag of a forwarded packet, in bytes.
 pub(crate) const OVERHEAD: u32 = 44;
 
-/// Rates are those of about the last second.
-const WINDOW: Duration = Duration::from_millis(1000);
+/// Rates are those of about the last two seconds: a keyframe must not look like a change.
+const WINDOW: Duration = Duration::from_millis(2000);
 
-/// Before so much was seen, a single keyframe decides: what was declared is nearer to the truth.
-const ENOUGH: Duration = Duration::from_millis(700);
+/// The first figures, and those after a break, are those of this time as a whole: a keyframe alone says nothing.
+const WARM_UP: Duration = Duration::from_millis(700);
 
 /// Shortest interval that is measured.
 const LEAST: Duration = Duration::from_millis(40);
@@ -32,8 +32,8 @@ pub(crate) struct Meter {
     bytes: [[u32; LAYERS]; LAYERS],
     pictures: [u32; LAYERS],
     since: Tick,
-    /// How long it has been measured without a break.
-    observed: Duration,
+    /// It was measured since the last break.
+    is_warm: bool,
     /// Bits per second, spatial layer first.
     rates: [[f64; LAYERS]; LAYERS],
     /// Pictures per second of each temporal layer.
@@ -56,10 +56,19 @@ impl Meter {
         }
     }
 
-    /// Ends an interval. `is_sent`: something of the layer came lately; a layer that is silent keeps the rates it had.
+    /// Ends an interval. `is_sent`: the layer is being sent, be it seldom; one that is not keeps the rates it had.
     pub(crate) fn refresh(&mut self, is_sent: bool, now: Tick) {
+        if !is_sent {
+            (self.bytes, self.pictures) = Default::default();
+            self.since = now;
+            self.is_warm = false;
+            return;
+        }
         let passed = now.since(self.since);
-        if passed < LEAST {
+        let is_empty = self.bytes.as_flattened().iter().all(|bytes| *bytes == 0);
+        let enough = if self.is_warm { LEAST } else { WARM_UP };
+        // A picture now and then is measured from one to the next.
+        if passed < enough || is_empty {
             return;
         }
         let (bytes, pictures) = (
@@ -67,19 +76,14 @@ impl Meter {
             std::mem::take(&mut self.pictures),
         );
         self.since = now;
-        if !is_sent {
-            self.observed = Duration::ZERO;
-            return;
-        }
-        if self.observed.is_zero() {
-            // The interval before began while nothing was sent: only its length is wrong.
-            self.observed = passed.min(WINDOW / 10);
+        let seconds = passed.as_secs_f64();
+        let weight = if self.is_warm {
+            (seconds / WINDOW.as_secs_f64()).min(1.0)
         } else {
-            self.observed = (self.observed + passed).min(WINDOW * 10);
-        }
-        let seconds = passed.min(WINDOW).as_secs_f64();
-        let weight = (seconds / WINDOW.as_secs_f64()).max(seconds / self.observed.as_secs_f64());
-        let blend = |rate: &mut f64, sample: f64| *rate += (sample - *rate) * weight.min(1.0);
+            1.0
+        };
+        self.is_warm = true;
+        let blend = |rate: &mut f64, sample: f64| *rate += (sample - *rate) * weight;
         for (rates, bytes) in self.rates.iter_mut().zip(bytes) {
             for (rate, bytes) in rates.iter_mut().zip(bytes) {
                 blend(rate, f64::from(bytes) * 8.0 / seconds);
@@ -88,11 +92,6 @@ impl Meter {
         for (frequency, pictures) in self.frequencies.iter_mut().zip(pictures) {
             blend(frequency, f64::from(pictures) / seconds);
         }
-    }
-
-    /// Has it been measured long enough to be believed?
-    pub(crate) fn is_settled(&self) -> bool {
-        self.observed >= ENOUGH
     }
 
     /// The rate of all layers up to these. Zero where nothing was measured.
@@ -181,16 +180,34 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_layer_keeps_its_rate_and_must_be_seen_again_to_be_believed() {
+    fn a_silent_layer_keeps_its_rate_until_it_was_seen_for_a_while() {
         let (mut meter, mut now) = (Meter::default(), Tick(0));
-        assert!(!meter.is_settled());
-        run(&mut meter, &mut now, 2, 956);
-        assert!(meter.is_settled());
+        meter.count(&Peek::default(), 30_000, true);
+        meter.refresh(true, Tick(100_000));
+        assert_eq!(meter.rate_up_to(0, 0).0, 0, "a keyframe says nothing");
+        run(&mut meter, &mut now, 3, 956);
         for _ in 0..50 {
             now = now + INTERVAL;
             meter.refresh(false, now);
         }
-        assert!(!meter.is_settled());
-        assert!(meter.rate_up_to(0, 2).0 > 200_000);
+        let kept = meter.rate_up_to(0, 2).0;
+        assert!((200_000..260_000).contains(&kept), "{kept}");
+        meter.count(&Peek::default(), 30_000, true);
+        now = now + INTERVAL;
+        meter.refresh(true, now);
+        assert_eq!(meter.rate_up_to(0, 2).0, kept);
+    }
+
+    #[test]
+    fn a_picture_now_and_then_is_measured_as_that() {
+        let mut meter = Meter::default();
+        for tenth in 1..=100_u64 {
+            if tenth % 10 == 0 {
+                meter.count(&Peek::default(), 12_456, true);
+            }
+            meter.refresh(true, Tick(tenth * 100_000));
+        }
+        let rate = meter.rate_up_to(0, 0).0;
+        assert!((95_000..105_000).contains(&rate), "{rate}");
     }
 }
