@@ -359,6 +359,12 @@ impl LegEnd {
         self.seal_control(compound)
     }
 
+    /// What arrived since the last report, sealed.
+    pub(crate) fn seal_arrivals(&mut self) -> Option<Vec<u8>> {
+        let compound = self.receiver.arrivals.report()?;
+        self.seal_control(compound)
+    }
+
     fn seal_control(&mut self, mut compound: Vec<u8>) -> Option<Vec<u8>> {
         if compound.is_empty() {
             return None;

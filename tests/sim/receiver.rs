@@ -1,6 +1,7 @@
 //! What a participant receives on one leg, and the strict ear and eye that judge it: each stream's numbers, clocks and picture ids
 //! must go on as a browser's decoder needs them. Does not know who may be heard or seen: that is the `oracle`.
 
+mod arrivals;
 mod hearing;
 mod sight;
 
@@ -17,6 +18,7 @@ pub(crate) use sight::{Seen, TORN};
 
 use crate::offer::AnsweredSlot;
 use crate::packets::{PicturePacket, Stamp, read_picture, read_sound};
+use arrivals::Arrivals;
 use hearing::Hearing;
 use sight::Sight;
 
@@ -59,6 +61,7 @@ pub(crate) struct Receiver {
     streams: BTreeMap<u32, InboundStream>,
     slots: Vec<Slot>,
     scratch: Vec<u8>,
+    pub(crate) arrivals: Arrivals,
     /// Feedback about arrivals that the host sent.
     pub(crate) feedbacks: u64,
     /// What a strict decoder would not forgive.
@@ -93,6 +96,7 @@ impl Receiver {
             streams: BTreeMap::new(),
             slots: Vec::new(),
             scratch: vec![0; 2048],
+            arrivals: Arrivals::default(),
             feedbacks: 0,
             complaints: Vec::new(),
         }
@@ -190,6 +194,7 @@ impl Receiver {
         if !is_known {
             self.streams.insert(header.ssrc.0, fresh);
         }
+        self.arrivals.note(bytes, &header, moment.now);
         let payload = self.scratch.get(..opened.payload_len).unwrap_or_default();
         let Some(padding) = padding_len(&header, payload) else {
             self.complaints
@@ -219,6 +224,10 @@ impl Receiver {
         };
         let is_repair = slot.told.ssrc != ssrc;
         let mid = slot.told.mid.clone();
+        if is_repair && payload.is_empty() {
+            // Padding: only its arrival counts.
+            return Opened::Early;
+        }
         let stamp = match &mut slot.decoder {
             Decoder::Ear(hearing) => read_sound(payload).inspect(|stamp| {
                 hearing.handle(index, header.timestamp, stamp, moment, &mut self.complaints);

@@ -38,9 +38,6 @@ use crate::transport::Certificate;
 /// Events that wait for the caller at most; a caller that does not drain loses the oldest.
 const MAX_EVENTS: usize = 4096;
 
-/// Packets that wait longer on a line are heard and seen.
-const LONG_QUEUE: Duration = Duration::from_millis(100);
-
 /// What has a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Sleeper {
@@ -397,22 +394,6 @@ impl Engine {
             self.legs.iter().filter(|(_, leg)| leg.is_connected).count() as u64;
         self.count_estimates();
         &self.stats
-    }
-
-    fn count_estimates(&mut self) {
-        let mut targets = (0, 0, u64::MAX);
-        let mut queueing = 0;
-        for (_, leg) in self.legs.iter().filter(|(_, leg)| leg.is_connected) {
-            if let Some(target) = leg.budget() {
-                targets = (targets.0 + 1, targets.1 + target.0, targets.2.min(target.0));
-                queueing += u64::from(leg.estimate().queueing > LONG_QUEUE);
-            }
-        }
-        let (count, sum, least) = targets;
-        self.stats.legs_estimated = count;
-        self.stats.estimate_sum = sum;
-        self.stats.estimate_least = if count > 0 { least } else { 0 };
-        self.stats.legs_queueing = queueing;
     }
 
     /// All rooms with living legs, for a signaling service that starts over.

@@ -19,6 +19,9 @@ const LEG_DEAD_AFTER: Duration = Duration::from_secs(10);
 /// Beats between two reports.
 const REPORT_BEATS: u64 = 50;
 
+/// Beats between two reports of what arrived.
+const ARRIVAL_BEATS: u64 = 3;
+
 impl World {
     pub(super) fn reach_host(&mut self, host: usize, from: SocketAddr, mut bytes: Vec<u8>) {
         let site = &mut self.hosts[host];
@@ -252,6 +255,9 @@ impl World {
             sealed.extend(sound.map(|sound| leg.seal(&sound)));
             let requests = leg.receiver.poll_requests(moment);
             sealed.extend(leg.seal_requests(&requests));
+            if someone.beats.is_multiple_of(ARRIVAL_BEATS) {
+                sealed.extend(leg.seal_arrivals());
+            }
             if someone.beats.is_multiple_of(REPORT_BEATS) {
                 let mut sent = someone.camera.sent(elapsed);
                 sent.extend(someone.microphone.sent(elapsed));

@@ -1,11 +1,16 @@
 //! Who gets how much: the uplink among the legs, each leg's line among its slots, and the word to publishers about what nobody watches.
 
+use std::time::Duration;
+
 use super::Engine;
 use crate::allocate::{Claim, share};
 use crate::bitrate::Bitrate;
 use crate::leg::Allotment;
 use crate::slab::Key;
 use crate::time::Tick;
+
+/// Packets that wait longer on a line are heard and seen.
+const LONG_QUEUE: Duration = Duration::from_millis(100);
 
 impl Engine {
     /// What all legs together may send from now on. `None`: no limit is known.
@@ -96,5 +101,22 @@ impl Engine {
                 self.sending.push_back(*leg_key);
             }
         }
+    }
+
+    /// Counts what lines carry, for whoever watches over the host.
+    pub(super) fn count_estimates(&mut self) {
+        let mut targets = (0, 0, u64::MAX);
+        let mut queueing = 0;
+        for (_, leg) in self.legs.iter().filter(|(_, leg)| leg.is_connected) {
+            if let Some(target) = leg.budget() {
+                targets = (targets.0 + 1, targets.1 + target.0, targets.2.min(target.0));
+                queueing += u64::from(leg.estimate().queueing > LONG_QUEUE);
+            }
+        }
+        let (count, sum, least) = targets;
+        self.stats.legs_estimated = count;
+        self.stats.estimate_sum = sum;
+        self.stats.estimate_least = if count > 0 { least } else { 0 };
+        self.stats.legs_queueing = queueing;
     }
 }

@@ -171,7 +171,7 @@ mod tests {
         assert_eq!((meter.highest_spatial(), meter.highest_temporal()), (0, 2));
         assert!((28.0..32.0).contains(&meter.frequency_up_to(2)));
         assert!((12.0..18.0).contains(&meter.frequency_up_to(1)));
-        run(&mut meter, &mut now, 3, 206);
+        run(&mut meter, &mut now, 8, 206);
         let all = meter.rate_up_to(0, 2).0;
         assert!(
             (55_000..75_000).contains(&all),
@@ -185,6 +185,7 @@ mod tests {
         meter.count(&Peek::default(), 30_000, true);
         meter.refresh(true, Tick(100_000));
         assert_eq!(meter.rate_up_to(0, 0).0, 0, "a keyframe says nothing");
+        meter.refresh(false, now);
         run(&mut meter, &mut now, 3, 956);
         for _ in 0..50 {
             now = now + INTERVAL;
