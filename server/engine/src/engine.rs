@@ -12,7 +12,7 @@ mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use baton_protocol::{
     HostCommand, LegId, MediaKind, Negotiate, ParticipantId, PathFromHost, PathToHost, RoomId,
