@@ -8,7 +8,7 @@ use crate::time::Tick;
 const FIRST: Duration = Duration::from_millis(2000);
 
 /// And at most, after several failures.
-const LONGEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// A raise that lasted shorter than this has failed.
 const FAILED_WITHIN: Duration = Duration::from_secs(8);
@@ -79,7 +79,7 @@ mod tests {
             patience.note_rise(now);
             now = now + Duration::from_secs(1);
         }
-        assert_eq!(pauses, [2, 4, 8, 16, 30, 30]);
+        assert_eq!(pauses, [2, 4, 8, 10, 10, 10]);
         now = now + Duration::from_secs(120);
         patience.note_fall(now);
         assert_eq!(patience.until.since(now), FIRST);
