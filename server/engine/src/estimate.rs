@@ -85,6 +85,9 @@ const LEAP: f64 = 1.2;
 /// A probe that has raised the estimate by so much is followed by another.
 const WORTHWHILE: f64 = 1.1;
 
+/// Where no probe can be sent, a limit that has shown itself is believed for so long.
+const LIMIT_MEMORY: Duration = Duration::from_secs(30);
+
 /// Round trip until one is measured (libwebrtc `kDefaultRtt`).
 const ROUND_TRIP: Duration = Duration::from_millis(200);
 
@@ -154,6 +157,8 @@ pub(crate) struct Estimator {
     /// Others fill the line's queue.
     is_crowded: bool,
     can_probe: bool,
+    /// No probe can be sent, and nothing has shown a limit lately: only trying finds it.
+    is_untried: bool,
 }
 
 impl Estimator {
@@ -181,17 +186,14 @@ impl Estimator {
             unheard: None,
             is_crowded: false,
             can_probe: false,
+            is_untried: false,
         }
     }
 
     /// Can the leg send padding? It can as soon as a video slot with retransmissions has sent media. Probes begin with the next feedback.
     pub(crate) fn set_can_probe(&mut self, can_probe: bool) {
         self.can_probe = can_probe;
-    }
-
-    /// Can the leg send padding?
-    pub(crate) fn can_probe(&self) -> bool {
-        self.can_probe
+        self.is_untried &= !can_probe;
     }
 
     /// Has the participant agreed to report arrivals? Then the start value counts until it does.
@@ -206,10 +208,15 @@ impl Estimator {
     }
 
     /// Asks for a probe before an upgrade to `wanted`, as soon as the line allows one.
-    pub(crate) fn want_probe(&mut self, wanted: Bitrate) {
+    pub(crate) fn want_probe(&mut self, wanted: Bitrate, now: Tick) {
         let wanted = wanted.clamp(LEAST, HIGHEST).0 as f64;
         self.prober.set_wanted(self.prober.wanted().max(wanted));
         self.prober.request();
+        // Where nothing is sent because nothing fits, there is nothing to report either.
+        if self.can_probe && self.expects_feedback {
+            let situation = self.situation();
+            self.prober.begin(&situation, now);
+        }
     }
 
     /// Notes that a datagram of `bytes` went out under this transport-wide sequence number.
@@ -446,6 +453,11 @@ impl Estimator {
     /// Does what is due.
     pub(crate) fn handle_timeout(&mut self, now: Tick) {
         self.prober.handle_timeout(now);
+        let has_limit = self
+            .rate
+            .lowered()
+            .is_some_and(|lowered| now.since(lowered.at) < LIMIT_MEMORY);
+        self.is_untried = !self.can_probe && self.has_feedback && !has_limit;
         let is_silent = self.unheard.is_some_and(|at| now.since(at) > SILENCE);
         // Who has agreed to report arrivals and does not, never will.
         self.expects_feedback &= self.has_feedback || !is_silent;
@@ -486,7 +498,7 @@ impl Estimator {
     /// What may be sent, if anything is known about it: no participant has to report anything.
     pub(crate) fn budget(&self) -> Option<Bitrate> {
         let is_known = self.has_feedback || self.expects_feedback || self.reported.has_any();
-        is_known.then(|| self.target())
+        (is_known && !self.is_untried).then(|| self.target())
     }
 
     /// The estimate and what it rests on.

@@ -13,7 +13,6 @@ use crate::publication::Publication;
 use crate::rtcp::{self, Ntp, ReportBlock, RtcpPacket};
 use crate::rtp::Ssrc;
 use crate::slab::Slab;
-use crate::slot::Slot;
 use crate::stats::Stats;
 use crate::time::Tick;
 
@@ -73,17 +72,18 @@ impl Leg {
                         self.handle_keyframe_request(media, publications, stats)
                     });
                 }
-                RtcpPacket::TransportFeedback(feedback) => {
+                RtcpPacket::TransportFeedback(feedback) if self.is_numbered() => {
                     stats.arrival_reports_in += 1;
-                    let can_probe = self.slots.iter().any(Slot::can_pad);
-                    self.estimator.set_can_probe(can_probe);
                     self.estimator.handle_feedback(&feedback, now);
                     has_output |= self.estimator.deadline() <= now;
                 }
                 RtcpPacket::Remb { bitrate, .. } => {
                     self.estimator.handle_remb(Bitrate(bitrate), now);
                 }
-                RtcpPacket::Sdes | RtcpPacket::Bye { .. } | RtcpPacket::Unknown { .. } => {}
+                RtcpPacket::Sdes
+                | RtcpPacket::Bye { .. }
+                | RtcpPacket::TransportFeedback(_)
+                | RtcpPacket::Unknown { .. } => {}
             }
         }
         has_output

@@ -172,11 +172,10 @@ fn apply_extensions(leg: &mut Leg, offer: &Offer) {
 
 /// Will the participant say when what it receives has arrived? It offers to, and the answer mirrors that.
 fn reports_arrivals(leg: &Leg, offer: &Offer) -> bool {
-    let maps = [&leg.maps_out.video, &leg.maps_out.audio];
+    let number = leg.maps_out.video.id(ExtensionKind::TransportSequence);
     let mut slots = offer.media.iter().filter(|media| media.is_slot());
     let is_offered = |media: &MediaLine| media.codecs.iter().any(|line| line.feedback.transport_cc);
-    let is_numbered = |map: &&ExtensionMap| map.id(ExtensionKind::TransportSequence).is_some();
-    slots.any(is_offered) && maps.iter().any(is_numbered)
+    number.is_some() && slots.any(is_offered)
 }
 
 fn apply_slots(leg: &mut Leg, offer: &Offer, rng: &mut impl Rng) {

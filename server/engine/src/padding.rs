@@ -3,7 +3,10 @@
 //! RFC 4588 section 4 has no payload shorter than the original sequence number, so receivers drop what is empty after they have counted and
 //! reported it; libwebrtc pads in the same way. How much and when is the estimator's business.
 
+use baton_protocol::MediaKind;
+
 use crate::estimate::Kind;
+use crate::leg::Leg;
 use crate::rtp::extension::ExtensionKind;
 use crate::rtp::{HeaderWriter, OutExtensions, PayloadType};
 use crate::seal::{MAX_SEGMENTS, Sealed, Sealer};
@@ -15,13 +18,26 @@ use crate::stats::Stats;
 const MOST: u8 = 255;
 
 impl Slot {
-    /// May padding be sent on it? Receivers take it on a stream whose media they have seen.
+    /// May padding be sent on it? It need not have sent media: what is paused for want of room is what padding may free.
     pub(crate) fn can_pad(&self) -> bool {
-        !self.is_off && self.packets > 0 && self.padding_type().is_some()
+        !self.is_off && self.padding_type().is_some()
     }
 
     fn padding_type(&self) -> Option<PayloadType> {
         self.codecs.iter().find_map(|codec| codec.retransmission)
+    }
+}
+
+impl Leg {
+    /// Are pictures numbered for reports of arrivals, and can padding be sent beside them?
+    pub(crate) fn can_probe(&self) -> bool {
+        self.is_numbered() && self.slots.iter().any(Slot::can_pad)
+    }
+
+    /// Without numbers on its pictures, reports of arrivals say nothing about them.
+    pub(crate) fn is_numbered(&self) -> bool {
+        let number = self.maps_out.video.id(ExtensionKind::TransportSequence);
+        number.is_some() || self.slots.iter().all(|slot| slot.kind == MediaKind::Audio)
     }
 }
 
@@ -58,7 +74,10 @@ impl Sealer<'_> {
 
     fn seal_padding_packet(&mut self, slot: usize, space: &mut [u8]) -> Option<usize> {
         let slot = self.slots.get_mut(slot)?;
-        let (timestamp, _) = slot.forwarder.newest()?;
+        let timestamp = slot
+            .forwarder
+            .newest()
+            .map_or(0, |(timestamp, _)| timestamp);
         #[expect(clippy::cast_possible_truncation, reason = "the wire carries 16 bits")]
         let writer = HeaderWriter {
             payload_type: slot.padding_type()?,

@@ -71,6 +71,15 @@ export function cameraEncodings(width: number, codec: VideoCodec): Encoding[] {
 }
 
 /**
+ * The layers that may rest. Firefox makes all its encoders anew when one of them begins or ends, and whoever watches sees a freeze of half
+ * a second: there all rest or none.
+ */
+export function restable(wanted: readonly LayerWanted[], isFirefox = /\bFirefox\//.test(navigator.userAgent)): readonly LayerWanted[] {
+  const isAnyWanted = wanted.some((layer) => layer.wanted);
+  return isFirefox ? wanted.map((layer) => ({ ...layer, wanted: isAnyWanted })) : wanted;
+}
+
+/**
  * Which encodings shall be sent: all while a track is sent at all, but for those that nobody watches. `wanted`: what the host said of the
  * track, if it did; an encoding it does not name is wanted. Gives null where nothing changes.
  */

@@ -4,7 +4,7 @@
 import { Emitter } from './emitter.ts';
 import type { Condition } from './ladder.ts';
 import {
-  type Encoding, SCREEN_BITRATE, type VideoCodec, activeEncodings, cameraEncodings, layerInfos, preferAudio, preferCodecs,
+  type Encoding, SCREEN_BITRATE, type VideoCodec, activeEncodings, cameraEncodings, layerInfos, preferAudio, preferCodecs, restable,
 } from './layers.ts';
 import { ParseError, parsePathMessage } from './parse.ts';
 import {
@@ -248,7 +248,7 @@ export class Leg extends Emitter<LegEvents> {
     sending.change = sending.change.then(async () => {
       const { sender } = sending.transceiver;
       const parameters = sender.getParameters();
-      const next = activeEncodings(parameters.encodings ?? [], sending.isSent, sending.wanted);
+      const next = activeEncodings(parameters.encodings ?? [], sending.isSent, restable(sending.wanted));
       if (!next || this.#closed) return;
       parameters.encodings = next;
       await sender.setParameters(parameters).catch(() => {

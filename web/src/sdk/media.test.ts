@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { FrameGaps } from './gaps.ts';
-import { activeEncodings, cameraEncodings, layerInfos, preferAudio, preferCodecs } from './layers.ts';
+import { activeEncodings, restable, cameraEncodings, layerInfos, preferAudio, preferCodecs } from './layers.ts';
 import { problemOf } from './problem.ts';
 import { Speaking } from './speaking.ts';
 
@@ -44,6 +44,9 @@ describe('codecs', () => {
     expect(activeEncodings(first, true, off('h'))).toBeNull();
     expect(active(activeEncodings(first, true, off('')))).toEqual([true, true, true]);
     expect(activeEncodings([{ active: true }], true, [{ wanted: false }])).toEqual([{ active: false }]);
+    expect(restable(off('q'), true)).toEqual(off(''));
+    expect(restable(off('qhf'), true)).toEqual(off('qhf'));
+    expect(restable(off('q'), false)).toEqual(off('q'));
   });
 
   test('a small camera gets fewer layers and every layer its size', () => {

@@ -30,10 +30,16 @@ impl Engine {
         };
         room.measure_new(now);
         for index in 0..room.legs.len() {
-            let leg = room.legs.get(index).and_then(|leg| self.legs.get_mut(*leg));
-            if let Some(leg) = leg {
+            let Some(&leg_key) = room.legs.get(index) else {
+                continue;
+            };
+            if let Some(leg) = self.legs.get_mut(leg_key) {
                 room.assign(leg, now);
                 room.allot(leg, &mut self.allocator, now);
+                if leg.estimator.deadline() <= now && !leg.is_queued {
+                    leg.is_queued = true;
+                    self.sending.push_back(leg_key);
+                }
             }
         }
         if !room.is_dirty {

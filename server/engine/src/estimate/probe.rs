@@ -202,7 +202,7 @@ impl Prober {
 
     /// Gives up what could not be sent.
     pub(super) fn handle_timeout(&mut self, now: Tick) {
-        if now > self.planned_at + OVERDUE {
+        if now > self.planned_at + PATIENCE * 2 {
             self.planned = [None; 2];
         }
         if self.active.is_some_and(|active| now > active.due + OVERDUE) {

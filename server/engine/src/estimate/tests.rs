@@ -207,7 +207,8 @@ fn a_leg_that_sends_little_keeps_its_estimate_and_finds_out_more_only_by_probes(
         call.target()
     );
     call.line.rate = 8.0 * MBIT;
-    call.estimator.want_probe(Bitrate::from_kbps(6_000));
+    call.estimator
+        .want_probe(Bitrate::from_kbps(6_000), Tick(0));
     call.run(s(10));
     assert!(
         call.target() > 4.0 * MBIT,

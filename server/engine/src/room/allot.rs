@@ -40,6 +40,8 @@ impl Room {
         if !leg.is_connected {
             return;
         }
+        let can_probe = leg.can_probe();
+        leg.estimator.set_can_probe(can_probe);
         let ceiling = leg.ceiling();
         allocator.clear();
         leg.allotment.sound = self.sound_of(leg);
@@ -62,17 +64,9 @@ impl Room {
         }
         leg.allotment.outcome = outcome;
         leg.estimator.set_wanted(outcome.wants);
-        if ceiling.is_some_and(|ceiling| outcome.wants > ceiling) {
-            leg.estimator.want_probe(outcome.wants);
+        if outcome.wants > outcome.given {
+            leg.estimator.want_probe(outcome.wants, now);
         }
-        // A line is probed only once something was sent on it: one picture begins, whatever the start value says.
-        let is_blind = ceiling.is_some() && ceiling == leg.budget() && !leg.estimator.can_probe();
-        let is_dark = outcome.given <= leg.allotment.sound;
-        let first = allocator
-            .order()
-            .first()
-            .filter(|_| is_blind && is_dark)
-            .copied();
         leg.pacer.set_budget(ceiling, outcome.given);
         for (view, index) in leg.allotment.views.iter().enumerate() {
             let Some(slot) = leg.slots.get_mut(usize::from(*index)) else {
@@ -90,10 +84,6 @@ impl Room {
                     },
                     temporal: limit.temporal,
                 }),
-                Some((_, limit, publication)) if first == Some(view) => {
-                    let lowest = publication.ladder.up_to(limit).next();
-                    lowest.map_or(target, |rung| Target::UpTo(rung.quality))
-                }
                 Some(_) | None => target,
             };
         }

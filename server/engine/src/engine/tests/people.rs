@@ -9,15 +9,19 @@ use baton_protocol::{
     PathFromHost, PathToHost, PauseReason, RoomId, Source, TrackId, TrackInfo, Tracks, ViewMode,
 };
 
+use crate::arrivals::Arrivals;
 use crate::codec::Codec;
 use crate::engine::Engine;
 use crate::io::{Config, Datagram, Event, KeyedLeg, Routed};
 use crate::rtcp::{self, RtcpPacket};
 use crate::rtp::extension::{AudioLevel, ExtensionKind, ExtensionMap};
-use crate::rtp::{Header, HeaderWriter, OutExtensions, PayloadType, Ssrc, padding_len, rtx};
+use crate::rtp::{
+    Extensions, Header, HeaderWriter, OutExtensions, PayloadType, Ssrc, padding_len, rtx,
+};
 use crate::sdp::CandidatePolicy;
 use crate::srtp::{Inbound, InboundStream, MasterKey, Outbound, Profile, Unsealed};
 use crate::stats::Stats;
+use crate::time::Tick;
 use crate::transport::{Certificate, SrtpKeys, SrtpMaster, SrtpProfile};
 
 /// One packet as a participant got it.
@@ -56,6 +60,8 @@ pub(super) struct Person {
     keyframes_asked: usize,
     nacked: usize,
     path: Vec<PathFromHost>,
+    arrivals: Arrivals,
+    padding: usize,
     /// Added to every SSRC: an encoder that starts anew takes others.
     ssrc_offset: u32,
 }
@@ -72,10 +78,16 @@ pub(super) struct Who(usize);
 
 pub(super) struct Meeting {
     engine: Engine,
+    started: Instant,
     now: Instant,
     people: Vec<Person>,
     seed: u8,
 }
+
+/// Id of the header extension with transport-wide sequence numbers, where it is negotiated.
+const ARRIVALS: u8 = 5;
+const TRANSPORT_SEQUENCE: &str =
+    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 
 const VP8: u8 = 96;
 const VP8_RTX: u8 = 97;
@@ -99,13 +111,48 @@ impl Meeting {
         let engine = Engine::new(config, certificate, u64::from(seed), now).expect("engine");
         Self {
             engine,
+            started: now,
             now,
             people: Vec::new(),
             seed,
         }
     }
 
-    pub(super) fn join(&mut self, _name: &str, sources: &[Source], video_slots: usize) -> Who {
+    pub(super) fn join(&mut self, name: &str, sources: &[Source], video_slots: usize) -> Who {
+        self.join_as(name, sources, video_slots, |_| {})
+    }
+
+    /// Somebody who only watches, and says when packets arrive.
+    pub(super) fn join_reporting(&mut self, name: &str, video_slots: usize) -> Who {
+        self.join_as(name, &[], video_slots, |negotiate| {
+            let reporting = format!(
+                "a=rtpmap:96 VP8/90000\r\na=rtcp-fb:96 transport-cc\r\na=extmap:{ARRIVALS} {TRANSPORT_SEQUENCE}\r\n"
+            );
+            negotiate.sdp = negotiate.sdp.replace("a=rtpmap:96 VP8/90000\r\n", &reporting);
+        })
+    }
+
+    /// Reports what arrived since the last time.
+    pub(super) fn report_arrivals(&mut self, who: Who) {
+        let person = &mut self.people[who.0];
+        let mut compound = Vec::new();
+        let writer = &mut rtcp::Writer::new(&mut compound);
+        person.arrivals.report(Ssrc(1), writer);
+        self.send_rtcp(who, compound);
+    }
+
+    /// Packets of padding that somebody got.
+    pub(super) fn padding(&self, who: Who) -> usize {
+        self.people[who.0].padding
+    }
+
+    fn join_as(
+        &mut self,
+        _name: &str,
+        sources: &[Source],
+        video_slots: usize,
+        change: impl FnOnce(&mut Negotiate),
+    ) -> Who {
         let index = self.people.len();
         let id = ParticipantId(1 + u32::try_from(index).expect("few"));
         let address =
@@ -127,7 +174,8 @@ impl Meeting {
         let key = |side: &SrtpMaster| {
             MasterKey::new(Profile::Aes128Gcm, &side.key, &side.salt[..12]).expect("key")
         };
-        let negotiate = negotiate(index, sources, video_slots);
+        let mut negotiate = negotiate(index, sources, video_slots);
+        change(&mut negotiate);
         self.engine.handle_keyed_offer(
             &negotiate,
             KeyedLeg {
@@ -151,6 +199,8 @@ impl Meeting {
             keyframes_asked: 0,
             nacked: 0,
             path: Vec::new(),
+            arrivals: Arrivals::default(),
+            padding: 0,
             ssrc_offset: 0,
         });
         let mut answered = false;
@@ -598,7 +648,7 @@ impl Meeting {
             let segment = transmit.segment_size.unwrap_or(transmit.size);
             let mut media = 0;
             for datagram in buf[..transmit.size].chunks_mut(segment) {
-                media += usize::from(person.receive(datagram));
+                media += usize::from(person.receive(datagram, self.now - self.started));
             }
             if media > 0 {
                 person.calls.push(media);
@@ -627,7 +677,7 @@ impl Meeting {
 
 impl Person {
     /// Opens what came. True for media.
-    fn receive(&mut self, datagram: &mut [u8]) -> bool {
+    fn receive(&mut self, datagram: &mut [u8], at: Duration) -> bool {
         if crate::rtp::is_rtcp(datagram) {
             let compound = self
                 .inbound
@@ -651,6 +701,12 @@ impl Person {
             return false;
         }
         let header = Header::parse(datagram).expect("RTP");
+        let map: ExtensionMap = [(ARRIVALS, ExtensionKind::TransportSequence)]
+            .into_iter()
+            .collect();
+        if let Some(seq) = Extensions::parse(&map, datagram, &header).transport_sequence {
+            self.arrivals.record(seq, header.ssrc, Tick(0) + at);
+        }
         let stream = self.streams.entry(header.ssrc).or_default();
         let mut payload = vec![0; 1600];
         let opened = self
@@ -676,6 +732,10 @@ impl Person {
             original_seq: None,
             payload,
         };
+        if seen.payload.is_empty() && padding > 0 {
+            self.padding += 1;
+            return false;
+        }
         if header.payload_type.as_u8() == VP8_RTX {
             let (original, payload) = rtx::split(&seen.payload).expect("RTX");
             (seen.original_seq, seen.payload) = (Some(original), payload.to_vec());

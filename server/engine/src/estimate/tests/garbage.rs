@@ -106,7 +106,7 @@ fn take(estimator: &mut Estimator, step: Step, seq: &mut u16, now: &mut Tick) {
         }
         Step::CanProbe(can_probe) => estimator.set_can_probe(can_probe),
         Step::Wanted(rate) => estimator.set_wanted(Bitrate(rate)),
-        Step::WantProbe(rate) => estimator.want_probe(Bitrate(rate)),
+        Step::WantProbe(rate) => estimator.want_probe(Bitrate(rate), *now),
         Step::Timeout => estimator.handle_timeout(*now),
     }
 }
