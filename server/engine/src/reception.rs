@@ -16,8 +16,15 @@ const MAX_REQUESTS: u8 = 10;
 /// After this a hole is of no use to any receiver.
 const MAX_AGE: Duration = Duration::from_millis(1000);
 
+/// Without it for so long, or for four round trips, no picture is complete: a keyframe is asked for instead, though the hole may
+/// still be filled. A receiver of its own waits three seconds.
+const TOO_LATE: Duration = Duration::from_millis(500);
+
 /// Reordering is more likely than loss for so long.
 const REORDER_GRACE: Duration = Duration::from_millis(8);
+
+/// Between two requests at least: publishers pace what they send again, also on the shortest way.
+const REQUEST_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A packet that has not come.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +33,7 @@ struct Missing {
     noticed: Tick,
     requested: Tick,
     requests: u8,
+    is_given_up: bool,
 }
 
 /// Was a packet wanted?
@@ -101,6 +109,7 @@ impl Reception {
                 noticed: now,
                 requested: Tick(0),
                 requests: 0,
+                is_given_up: false,
             }));
         }
         self.highest = Some(seq);
@@ -137,18 +146,21 @@ impl Reception {
     /// Writes the sequence numbers to ask for now into `out` (cleared first).
     pub(crate) fn poll_nacks(&mut self, round_trip: Duration, now: Tick, out: &mut Vec<u16>) {
         out.clear();
-        self.missing
-            .retain(|hole| hole.requests < MAX_REQUESTS && now.since(hole.noticed) < MAX_AGE);
-        for hole in self
-            .missing
-            .iter_mut()
-            .filter(|hole| hole.due(round_trip) <= now)
-        {
-            hole.requests += 1;
-            hole.requested = now;
-            #[expect(clippy::cast_possible_truncation, reason = "the wire carries 16 bits")]
-            out.push(hole.seq as u16);
+        let patience = TOO_LATE.max(round_trip * 4);
+        for hole in &mut self.missing {
+            if now.since(hole.noticed) >= patience.min(MAX_AGE) && !hole.is_given_up {
+                hole.is_given_up = true;
+                self.gave_up = true;
+            }
+            if hole.due(round_trip) <= now && hole.requests < MAX_REQUESTS {
+                hole.requests += 1;
+                hole.requested = now;
+                #[expect(clippy::cast_possible_truncation, reason = "the wire carries 16 bits")]
+                out.push(hole.seq as u16);
+            }
         }
+        self.missing
+            .retain(|hole| now.since(hole.noticed) < MAX_AGE);
     }
 
     /// Holes behind a new keyframe need not be filled.
@@ -199,9 +211,18 @@ impl Reception {
 impl Missing {
     fn due(self, round_trip: Duration) -> Tick {
         if self.requests == 0 {
-            self.noticed + REORDER_GRACE
+            return self.noticed + REORDER_GRACE;
+        }
+        let again = self.requested + round_trip.max(REQUEST_INTERVAL);
+        if self.requests < MAX_REQUESTS {
+            again
         } else {
-            self.requested + round_trip
+            // Nothing more is asked; then it is given up, and then it is forgotten.
+            let late = self.noticed + TOO_LATE.max(round_trip * 4).min(MAX_AGE);
+            match self.is_given_up {
+                false => late,
+                true => self.noticed + MAX_AGE,
+            }
         }
     }
 }
@@ -265,6 +286,43 @@ mod tests {
         );
         let block = stream.report(Ssrc(7), at_ms(400)).expect("still");
         assert_eq!((block.cumulative_lost, block.fraction_lost), (25, 0));
+    }
+
+    #[test]
+    fn what_is_not_repaired_in_time_is_given_up_once_and_may_still_come() {
+        const SHORT: Duration = Duration::from_millis(1);
+        let mut stream = Reception::default();
+        let mut nacks = Vec::new();
+        stream.handle_packet(100, false, at_ms(0));
+        stream.handle_packet(102, false, at_ms(0));
+        let (mut asked, mut given_up) = (Vec::new(), Vec::new());
+        for ms in 0..2000 {
+            if stream
+                .nack_deadline(SHORT)
+                .is_some_and(|due| due <= at_ms(ms))
+            {
+                stream.poll_nacks(SHORT, at_ms(ms), &mut nacks);
+                asked.extend(nacks.iter().map(|_| ms));
+            }
+            if stream.take_gave_up() {
+                given_up.push(ms);
+            }
+            if ms == 700 {
+                let mut late = Reception {
+                    missing: stream.missing.clone(),
+                    ..Reception::default()
+                };
+                late.highest = stream.highest;
+                assert_eq!(late.handle_packet(101, true, at_ms(ms)), Arrival::Late);
+            }
+        }
+        assert_eq!(asked.len(), usize::from(MAX_REQUESTS));
+        assert!(
+            asked.windows(2).all(|pair| pair[1] - pair[0] >= 20),
+            "{asked:?}"
+        );
+        assert_eq!(given_up, [500], "a keyframe is asked for once");
+        assert_eq!(stream.nack_deadline(SHORT), None, "and it is forgotten");
     }
 
     #[test]

@@ -47,6 +47,7 @@ async fn unknown_senders_get_no_answer_and_are_counted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_reaches_the_worker_of_its_room_and_is_answered_on_it() {
     let mut rig = rig(3);
+    let mut streams = Vec::new();
     for n in 0..6 {
         let room = format!("room-{n}");
         rig.open(&room).await;
@@ -62,10 +63,11 @@ async fn a_connection_reaches_the_worker_of_its_room_and_is_answered_on_it() {
         for _ in 0..10 {
             assert_eq!(read_frame(&mut stream), Some(vec![1; 100]));
         }
-        assert_eq!(rig.total(|s| s.traffic.streams).await, 1);
-        drop(stream);
-        wait_until(async || rig.total(|s| s.traffic.streams).await == 0).await;
+        streams.push(stream);
     }
+    assert_eq!(rig.total(|s| s.traffic.streams).await, 6);
+    drop(streams);
+    wait_until(async || rig.total(|s| s.traffic.streams).await == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
