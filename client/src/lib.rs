@@ -5,14 +5,19 @@
 //! come up by queues that `Call` reads, commands go down by queues that never make it wait, so that [`Call::next`] may
 //! be given up and asked again at any time.
 //!
-//! Pure, without sockets and clocks: `invite`, `ladder`, `reception`, `room`, `view`. The binary's own parts (command
-//! line, lines and JSON on stdout) live in `main.rs` and `app/`. Carrying a call for others is not here yet: it will
-//! stand beside `leg` and run `baton-server`'s host.
+//! What is sent is a [`publish::Publication`], which a [`publish::Feed`] is played into and any number of legs carry; what comes
+//! is put together by [`assembly`] and written by [`record`]. [`media`] knows codecs and files.
+//!
+//! Pure, without sockets and clocks: `assembly`, `caps`, `invite`, `ladder`, `media`, `offer`, `reception`, `room`, `view` and most
+//! of `publish`. The binary's own parts (command line, terminal view, lines and JSON on stdout) live in `main.rs` and `app/`.
+//! Carrying a call for others is not here yet: [`caps`] says what its owner allows a computer to do, and `baton-server`'s
+//! host will do it.
 
 #![forbid(unsafe_code)]
 
 pub mod assembly;
 pub mod call;
+pub mod caps;
 pub mod invite;
 mod ladder;
 pub mod leg;
