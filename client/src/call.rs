@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use baton_protocol::{
     ErrorCode, IceServer, Joined, LegId, MediaKind, ParticipantId, PathFromHost, PathToHost,
-    PeerMessage, ServiceMessage, SlotShown, SlotView, Source, TrackId,
+    PeerMessage, ServiceMessage, SlotShown, SlotView, Source, TrackId, TrackWanted,
 };
 use baton_server::link::{Trust, backoff};
 use tokio::sync::mpsc;
@@ -94,6 +94,8 @@ struct Current {
     /// opened, which `rtc` loses where it shares a datagram with the end of the SCTP handshake.
     said: Option<Vec<SlotView>>,
     shown: Vec<SlotShown>,
+    /// What the host said of own tracks.
+    wanted: Vec<TrackWanted>,
 }
 
 impl Call {
@@ -246,7 +248,8 @@ impl Call {
                     .as_ref()
                     .is_some_and(|room| room.me() == participant.id) =>
             {
-                self.settle_mutes()
+                self.settle_mutes();
+                self.settle_wanted();
             }
             ServiceMessage::MutedByModerator { track, .. } => self.handle_muted(track),
             ServiceMessage::LegClosed { leg, message } if self.is_current(leg) => {
@@ -304,6 +307,20 @@ impl Call {
             }
         }
         self.unsaid.retain(|source| !settled.contains(source));
+    }
+
+    /// Lets layers rest that nobody shows.
+    fn settle_wanted(&self) {
+        let (Some(room), Some(current)) = (&self.room, &self.leg) else {
+            return;
+        };
+        for wanted in &current.wanted {
+            // Of a track that is not known yet all layers are sent.
+            if let Some(source) = room.source_of(room.me(), wanted.track) {
+                self.publications(source)
+                    .for_each(|one| one.set_wanted(current.leg.id(), &wanted.layers));
+            }
+        }
     }
 
     fn publications(&self, source: Source) -> impl Iterator<Item = &Publication> {
@@ -389,7 +406,13 @@ impl Call {
                 self.show();
             }
             // Its media are made already: leaving layers out would save nothing here.
-            PathFromHost::Wanted { .. } | PathFromHost::Pulse { .. } | PathFromHost::Unknown => {}
+            PathFromHost::Wanted { tracks } => {
+                if let Some(current) = &mut self.leg {
+                    current.wanted = tracks;
+                }
+                self.settle_wanted();
+            }
+            PathFromHost::Pulse { .. } | PathFromHost::Unknown => {}
         }
     }
 
@@ -454,6 +477,7 @@ impl Call {
             view: View::default(),
             said: None,
             shown: Vec::new(),
+            wanted: Vec::new(),
         });
         self.news.push_back(CallEvent::Connecting { leg: id });
     }

@@ -142,7 +142,9 @@ impl Caps {
         let month = self.monthly_bytes.filter(|cap| sent >= *cap);
         let month = month.map(|cap| Objection::MonthlyBytes { sent, cap });
         // A keyframe is a burst; what counts is more than that.
-        let uplink = self.uplink_bps.filter(|cap| bps > cap.saturating_add(*cap / TENTH));
+        let uplink = self
+            .uplink_bps
+            .filter(|cap| bps > cap.saturating_add(*cap / TENTH));
         let uplink = uplink.map(|cap| Objection::Uplink { bps, cap });
         let crowd = self.guests.filter(|cap| guests > *cap);
         let crowd = crowd.map(|cap| Objection::Guests { guests, cap });

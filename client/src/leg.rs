@@ -15,6 +15,7 @@ use crate::assembly::Received;
 use crate::publish::Publication;
 use crate::reception::{Reception, Seen, Tally};
 
+mod arrivals;
 mod connection;
 mod keyframes;
 mod receiver;

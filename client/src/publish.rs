@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use baton_protocol::{LayerInfo, LegId, MediaKind, Source};
+use baton_protocol::{LayerInfo, LayerWanted, LegId, MediaKind, Source};
 use rtc::rtp::Packet;
 use tokio::sync::mpsc;
 use webrtc::media_stream::track_local::TrackLocal;
@@ -71,6 +71,8 @@ struct Outlet {
     leg: LegId,
     track: Arc<TrackLocalStaticRTP>,
     line: Line,
+    /// Layers that nobody there shows, by their place.
+    resting: Vec<usize>,
 }
 
 /// The other side of a publication: takes frames, and says which layers shall send a keyframe.
@@ -162,12 +164,40 @@ impl Publication {
     /// From now on `leg` carries the track too.
     pub(crate) fn attach(&self, leg: LegId, track: Arc<TrackLocalStaticRTP>, line: Line) {
         self.detach(leg);
-        self.shared.lock().push(Outlet { leg, track, line });
+        self.shared.lock().push(Outlet {
+            leg,
+            track,
+            line,
+            resting: Vec::new(),
+        });
     }
 
     /// `leg` carries it no more.
     pub(crate) fn detach(&self, leg: LegId) {
         self.shared.lock().retain(|outlet| outlet.leg != leg);
+    }
+
+    /// What of it is of use at the other end of `leg`. A layer that is again begins with a keyframe.
+    pub(crate) fn set_wanted(&self, leg: LegId, layers: &[LayerWanted]) {
+        let is_resting = |rid: Option<&str>| {
+            let mut layers = layers.iter();
+            layers.any(|layer| layer.rid.as_deref() == rid && !layer.wanted)
+        };
+        let streams = self.streams().enumerate();
+        let resting: Vec<usize> = streams
+            .filter(|(_, (_, rid))| is_resting(*rid))
+            .map(|(layer, _)| layer)
+            .collect();
+        let mut outlets = self.shared.lock();
+        let Some(outlet) = outlets.iter_mut().find(|outlet| outlet.leg == leg) else {
+            return;
+        };
+        let rested = std::mem::replace(&mut outlet.resting, resting.clone());
+        drop(outlets);
+        for layer in rested.into_iter().filter(|layer| !resting.contains(layer)) {
+            // A full queue holds a request already.
+            let _ = self.requests.try_send(layer);
+        }
     }
 
     /// Asks for a keyframe of the stream; of others nothing is known here.
@@ -199,11 +229,15 @@ impl Feed {
         if self.shared.is_muted.load(Ordering::Relaxed) {
             return;
         }
+        let mut outlets = self.shared.lock().clone();
+        outlets.retain(|outlet| !outlet.resting.contains(&layer));
+        if outlets.is_empty() {
+            return;
+        }
         let packets = stream.packets(frame, at);
         let rid = self.shared.layers.get(layer);
         let rid = rid.and_then(|layer| layer.rid.as_deref());
-        let outlets = self.shared.lock().clone();
-        if let Some(sent) = self.shared.sent.get(layer).filter(|_| !outlets.is_empty()) {
+        if let Some(sent) = self.shared.sent.get(layer) {
             let bytes: usize = packets.iter().map(|packet| packet.payload.len()).sum();
             sent.packets
                 .fetch_add(packets.len() as u64, Ordering::Relaxed);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use baton_protocol::limits::MAX_PATH_MESSAGE;
 use baton_protocol::{CONTROL_CHANNEL, LegId, MediaKind, PULSE_CHANNEL, PathFromHost};
 use rtc::ice::mdns::MulticastDnsMode;
+use rtc::interceptor::Slot as InterceptorSlot;
 use rtc::rtp_transceiver::RTCRtpTransceiverId;
 use rtc::rtp_transceiver::rtp_sender::{RTCRtpHeaderExtensionCapability, RtpCodecKind};
 use tokio::sync::{Notify, mpsc};
@@ -20,6 +21,7 @@ use webrtc::peer_connection::{
 };
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpTransceiver};
 
+use super::arrivals::{Arrivals, ExtensionId, TRANSPORT_CC};
 use super::keyframes::{self, KeyframeRequests};
 use super::receiver::Receiver;
 use super::reporter::Reporter;
@@ -45,11 +47,13 @@ pub(super) async fn run(
         connected: Arc::default(),
     };
     let connected = Arc::clone(&reporter.connected);
-    let connection = build(&plan, reporter).await?;
+    let arrivals = ExtensionId::default();
+    let connection = build(&plan, reporter, Arc::clone(&arrivals)).await?;
     let served = serve(
         &connection,
         &plan,
         &connected,
+        &arrivals,
         &mut commands,
         &mut tracks,
         &events,
@@ -63,12 +67,17 @@ async fn serve(
     connection: &impl PeerConnection,
     plan: &LegPlan,
     connected: &Notify,
+    arrivals: &ExtensionId,
     commands: &mut mpsc::Receiver<Command>,
     tracks: &mut mpsc::Receiver<Arc<dyn TrackRemote>>,
     events: &LegEvents,
 ) -> Result<()> {
     let control = open_channels(connection, plan.id, events).await?;
     let (offer, senders, slots) = offer(connection, plan).await?;
+    let mut sections = slots.values().map(|(_, section)| section);
+    if let Some(id) = sections.find_map(|section| section.extension(TRANSPORT_CC)) {
+        arrivals.get_or_init(|| id);
+    }
     let description = RTCSessionDescription::offer(offer.sdp.clone())?;
     // First the offer, then the candidates that applying it makes.
     if events
@@ -100,7 +109,11 @@ async fn serve(
     }
 }
 
-async fn build(plan: &LegPlan, reporter: Reporter) -> Result<impl PeerConnection> {
+async fn build(
+    plan: &LegPlan,
+    reporter: Reporter,
+    arrivals: ExtensionId,
+) -> Result<impl PeerConnection> {
     let mut media = MediaEngine::default();
     media.register_default_codecs()?;
     let audio_level = RTCRtpHeaderExtensionCapability {
@@ -108,7 +121,10 @@ async fn build(plan: &LegPlan, reporter: Reporter) -> Result<impl PeerConnection
     };
     media.register_header_extension(audio_level, RtpCodecKind::Audio, None)?;
     let requests = KeyframeRequests::new(plan.publications.clone());
-    let interceptors = register_default_interceptors(Registry::new(), &mut media)?
+    // Registers what is offered; the interceptor itself is then another one.
+    let registry = register_default_interceptors(Registry::new(), &mut media)?;
+    let interceptors = registry
+        .with(InterceptorSlot::TwccReceiver, Arrivals::new(arrivals))
         .with(keyframes::SLOT.into(), requests);
     let mut addresses = vec!["0.0.0.0:0", "[::]:0"];
     if plan.is_loopback {

@@ -81,6 +81,64 @@ async fn sound_comes_packet_by_packet_as_it_was_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn layers_that_nobody_shows_rest_and_go_on_with_a_keyframe_when_somebody_does() {
+    let house = House::open().await;
+    let media = TestMedia::play();
+    let mut ana = Guest::enter(&house.link, "Ana", media.publications.clone());
+    ana.until("connected", connected).await;
+    until_sent(&mut ana, None, |layers: &[&str]| layers.is_empty()).await;
+    let mut ben = Guest::enter(&house.link, "Ben", Vec::new());
+    // The host may keep the smallest one coming, for when the line is poor.
+    let no_more_than_shown = |layers: &[&str]| layers.contains(&"f") && !layers.contains(&"h");
+    until_sent(&mut ana, Some(&mut ben), no_more_than_shown).await;
+    let frames = ben.call.slots().into_iter().map(|slot| slot.tally.frames);
+    assert!(frames.max() > Some(5));
+    ben.call.leave();
+    until_sent(&mut ana, None, |layers: &[&str]| layers.is_empty()).await;
+    media.playing.iter().for_each(|task| task.abort());
+}
+
+/// Waits until the layers of the picture that send in half a second are as wanted.
+async fn until_sent(
+    ana: &mut Guest,
+    mut other: Option<&mut Guest>,
+    is_wanted: impl Fn(&[&str]) -> bool,
+) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let sent = |ana: &Guest| -> Vec<(String, u64)> {
+        let pictures = ana.call.sent().into_iter();
+        pictures
+            .filter_map(|stream| Some((stream.rid?, stream.packets)))
+            .collect()
+    };
+    loop {
+        let before = sent(ana);
+        let pause = Instant::now() + Duration::from_millis(500);
+        let both = async {
+            loop {
+                tokio::select! {
+                    event = ana.call.next() => ana.heard.push(event.expect("the call goes on")),
+                    event = async { other.as_mut().expect("it is there").call.next().await }, if other.is_some() => {
+                        event.expect("the call goes on");
+                    }
+                }
+            }
+        };
+        let _: Result<(), _> = timeout_at(pause, both).await;
+        let after = sent(ana);
+        let active = before
+            .iter()
+            .zip(&after)
+            .filter(|(before, after)| before != after);
+        let active: Vec<&str> = active.map(|((rid, _), _)| rid.as_str()).collect();
+        if is_wanted(&active) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{active:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_muted_microphone_is_silent_and_everybody_knows_while_the_picture_goes_on() {
     let house = House::open().await;
     let media = TestMedia::play();
