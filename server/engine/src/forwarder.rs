@@ -207,6 +207,8 @@ impl Forwarder {
         let Skipped::Numbered(seq) = skipped else {
             return None;
         };
+        // It may lie above all that was sent, if what came behind it was left out: a switch must not give it again.
+        self.highest = self.highest.max(seq);
         Some(Rewrite {
             seq,
             timestamp: entry.timestamp.wrapping_add(self.timestamp_offset),
@@ -245,4 +247,50 @@ fn is_ahead(distance: u32) -> bool {
 fn frame_number(descriptor: &[u8]) -> Option<u16> {
     let (&[_, high, low], _) = descriptor.split_first_chunk()?;
     Some(u16::from_be_bytes([high, low]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{Codec, Peek};
+
+    fn entry(seq: u64) -> Entry {
+        Entry {
+            seq,
+            timestamp: 0,
+            arrival: Tick(0),
+            marker: false,
+            codec: Codec::H264,
+            peek: Peek::default(),
+            payload_len: 0,
+            descriptor_len: 0,
+            audio_level: None,
+            video_orientation: None,
+            playout_delay: None,
+        }
+    }
+
+    fn number(forwarder: &mut Forwarder, seq: u64) -> Option<u64> {
+        let packet = Stored {
+            entry: &entry(seq),
+            payload: &[],
+            descriptor: &[],
+        };
+        match forwarder.judge(&packet, false) {
+            Verdict::Forward(rewrite) => Some(rewrite.seq),
+            Verdict::Drop(_) => None,
+        }
+    }
+
+    #[test]
+    fn a_number_that_an_empty_packet_was_sent_under_is_not_given_again_by_a_switch() {
+        let mut forwarder = Forwarder::new(7, 0, 90_000);
+        forwarder.switch(&entry(100), None);
+        assert_eq!(number(&mut forwarder, 100), Some(7));
+        assert_eq!(forwarder.skip(&entry(102)), None);
+        let filled = forwarder.skip(&entry(101)).expect("it has its number");
+        assert_eq!(filled.seq, 8);
+        forwarder.switch(&entry(500), None);
+        assert_eq!(number(&mut forwarder, 500), Some(9), "the nonce is in it");
+    }
 }
