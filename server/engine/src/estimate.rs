@@ -216,6 +216,7 @@ impl Estimator {
         if self.can_probe && self.expects_feedback {
             let situation = self.situation();
             self.prober.begin(&situation, now);
+            self.prober.consider(&situation, now);
         }
     }
 

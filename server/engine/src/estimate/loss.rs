@@ -37,7 +37,7 @@ const CANDIDATES: usize = 16;
 /// How much better, in natural logarithms of likelihood, a capacity has to explain the losses than chance.
 const EVIDENCE: f64 = 4.0;
 
-/// Growth of a bound that is no longer needed, each observation.
+/// Growth of a bound that is no longer needed, each [`OBSERVATION`] of time: a leg that sends little is observed seldom.
 const RELEASE: f64 = 1.05;
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -120,9 +120,10 @@ impl LossControl {
         }
         self.len = (self.len + 1).min(OBSERVATIONS);
         let lost = self.recent();
+        let periods = span.as_secs_f64() / OBSERVATION.as_secs_f64();
         let released = self
             .bound
-            .map_or(f64::MAX, |bound| bound.min(target) * RELEASE);
+            .map_or(f64::MAX, |bound| bound.min(target) * RELEASE.powf(periods));
         let mut bound = released;
         if lost > HARMLESS {
             bound = bound.min(self.capacity().unwrap_or(f64::MAX));
