@@ -150,6 +150,7 @@ pub(crate) struct Estimator {
     fallen_from: f64,
     /// Transport-wide feedback has come: nothing else counts from then on.
     has_feedback: bool,
+    heard: Tick,
     /// The participant has agreed to send it.
     expects_feedback: bool,
     /// First packet since the last feedback.
@@ -182,6 +183,7 @@ impl Estimator {
             round_trip: None,
             fallen_from: 0.0,
             has_feedback: false,
+            heard: Tick(0),
             expects_feedback: false,
             unheard: None,
             is_crowded: false,
@@ -241,6 +243,7 @@ impl Estimator {
     /// Takes transport-wide feedback.
     pub(crate) fn handle_feedback(&mut self, feedback: &TransportFeedback<'_>, now: Tick) {
         self.has_feedback = true;
+        self.heard = now;
         self.unheard = None;
         let reference = self.clock.reference(feedback, now);
         if reference.has_jumped {
@@ -361,7 +364,7 @@ impl Estimator {
             self.fallen_from = self.fallen_from.max(before);
             self.prober.hold(now);
         }
-        self.loss.update(self.rate.target());
+        self.loss.update(self.rate.target(), report.is_limited);
         self.conclude_probes(now);
         if self.rate.target() > LEAP * before {
             self.acked.expect_more();
@@ -459,6 +462,7 @@ impl Estimator {
             .lowered()
             .is_some_and(|lowered| now.since(lowered.at) < LIMIT_MEMORY);
         self.is_untried = !self.can_probe && self.has_feedback && !has_limit;
+        self.probe_in_silence(now);
         let is_silent = self.unheard.is_some_and(|at| now.since(at) > SILENCE);
         // Who has agreed to report arrivals and does not, never will.
         self.expects_feedback &= self.has_feedback || !is_silent;
@@ -469,6 +473,24 @@ impl Estimator {
             self.rate.set(before * SILENCE_FACTOR);
             self.confine();
         }
+    }
+
+    /// Where everything is paused nothing is reported: only a probe can find out that the line is better now.
+    fn probe_in_silence(&mut self, now: Tick) {
+        if !self.has_feedback || !self.can_probe || now.since(self.heard) < SILENCE {
+            return;
+        }
+        if self.usage != Usage::Normal {
+            self.usage = Usage::Normal;
+            self.trend.clear();
+        }
+        if self.unheard.is_none() {
+            self.loss.forget();
+        }
+        self.limit.update(self.rate.target(), now);
+        self.conclude_probes(now);
+        let situation = self.situation();
+        self.prober.consider(&situation, now);
     }
 
     /// When [`Self::poll_probe`] has something to say.

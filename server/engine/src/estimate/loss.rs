@@ -101,8 +101,14 @@ impl LossControl {
         self.bound
     }
 
-    /// Weighs what has come in, if it is enough. `target` is the delay-based rate.
-    pub(super) fn update(&mut self, target: f64) {
+    /// Nothing was sent for long: old losses say nothing about the line as it is now.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Weighs what has come in, if it is enough. `target` is the delay-based rate; `is_limited`: the application sends less, so that
+    /// losses cannot come from sending too much.
+    pub(super) fn update(&mut self, target: f64, is_limited: bool) {
         let Some(first) = self.open.first else { return };
         let span = self.open.last.since(first);
         if span < OBSERVATION || self.open.packets < MIN_PACKETS {
@@ -125,7 +131,7 @@ impl LossControl {
             .bound
             .map_or(f64::MAX, |bound| bound.min(target) * RELEASE.powf(periods));
         let mut bound = released;
-        if lost > HARMLESS {
+        if lost > HARMLESS && !is_limited {
             bound = bound.min(self.capacity().unwrap_or(f64::MAX));
         }
         if lost > OFFSET {

@@ -89,6 +89,8 @@ pub(super) struct Call {
     pub(super) padding: u64,
     /// No feedback comes through.
     pub(super) is_deaf: bool,
+    /// Nothing is sent but probes.
+    pub(super) is_paused: bool,
     now: Tick,
     seq: u16,
     picture_due: Tick,
@@ -113,6 +115,7 @@ impl Call {
             received: 0,
             padding: 0,
             is_deaf: false,
+            is_paused: false,
             now: Tick(1_000_000),
             seq: 65_000,
             picture_due: Tick(0),
@@ -211,11 +214,11 @@ impl Call {
     }
 
     fn send(&mut self) {
-        if self.now >= self.voice_due {
+        if self.now >= self.voice_due && !self.is_paused {
             self.voice_due = self.now + Duration::from_millis(20);
             self.send_one(VOICE, Kind::Media);
         }
-        if self.now >= self.picture_due {
+        if self.now >= self.picture_due && !self.is_paused {
             self.picture_due = self.now + Duration::from_micros(33_333);
             let rate = (self.target() - 48_000.0).clamp(10_000.0, self.most);
             let size = rate / 30.0 / 8.0 * (0.8 + 0.4 * self.line.chance());
