@@ -268,6 +268,8 @@ impl Call {
             | ServiceMessage::HostChanged { .. }
             | ServiceMessage::LegClosed { .. }
             | ServiceMessage::Removed { .. }
+            | ServiceMessage::Hosting { .. }
+            | ServiceMessage::HostToken { .. }
             | ServiceMessage::Pong { .. }
             | ServiceMessage::Unknown => {}
         }
@@ -489,6 +491,8 @@ impl Call {
         let Offer { sdp, tracks, .. } = offer.clone();
         let epoch = room.host().epoch;
         self.session.say(PeerMessage::Offer {
+            host: None,
+            fingerprint: None,
             leg,
             epoch,
             sdp,

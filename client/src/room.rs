@@ -115,6 +115,8 @@ impl Room {
             | ServiceMessage::Chat { .. }
             | ServiceMessage::Removed { .. }
             | ServiceMessage::Error { .. }
+            | ServiceMessage::Hosting { .. }
+            | ServiceMessage::HostToken { .. }
             | ServiceMessage::Pong { .. }
             | ServiceMessage::Unknown => Vec::new(),
         }

@@ -291,6 +291,9 @@ fn room_of(command: &HostCommand) -> Option<&RoomId> {
         | HostCommand::SetMuted { room, .. }
         | HostCommand::Close { room, .. }
         | HostCommand::CloseRoom { room } => Some(room),
+        HostCommand::Serve { room, .. }
+        | HostCommand::Lease { room, .. }
+        | HostCommand::ProbeUplink { room, .. } => Some(room),
         HostCommand::Accepted { .. }
         | HostCommand::Deny { .. }
         | HostCommand::Remember { .. }

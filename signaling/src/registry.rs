@@ -342,6 +342,8 @@ impl Registry {
         })?;
         match message {
             PeerMessage::Offer {
+                host: _,
+                fingerprint: _,
                 leg,
                 epoch,
                 sdp,
@@ -356,6 +358,15 @@ impl Registry {
             PeerMessage::Chat { text, to } => self.chat(&seat, connection, text, to, now),
             PeerMessage::Kick { participant } => self.kick(&seat, participant, now),
             PeerMessage::MuteOther { track } => self.mute_other(&seat, track),
+            PeerMessage::MoveProgress { .. }
+            | PeerMessage::HostLost { .. }
+            | PeerMessage::PassBaton { .. }
+            | PeerMessage::SetHostingPolicy { .. }
+            | PeerMessage::UseServer { .. }
+            | PeerMessage::OfferHosting { .. } => Err(Refused::new(
+                ErrorCode::Forbidden,
+                "this service has only its own hosts",
+            )),
             PeerMessage::Leave => {
                 self.remove(&seat.room, seat.participant, LeaveReason::Left, now);
                 Ok(())

@@ -156,6 +156,7 @@ impl Service {
             commands,
         };
         let hello = HostHello {
+            fingerprint: None,
             protocol: PROTOCOL_VERSION,
             name: name.to_owned(),
             kind: HostKind::Central,

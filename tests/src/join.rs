@@ -152,6 +152,8 @@ where
                 say(
                     socket,
                     &PeerMessage::Offer {
+                        host: None,
+                        fingerprint: None,
                         leg: LegId(1),
                         epoch,
                         sdp,

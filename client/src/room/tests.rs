@@ -130,6 +130,7 @@ fn room(participants: &[ParticipantInfo]) -> Room {
 
 fn joined(participants: &[ParticipantInfo]) -> Joined {
     Joined {
+        signing_key: None,
         protocol: 1,
         room: "standup".parse().unwrap(),
         me: ParticipantId(1),

@@ -117,6 +117,7 @@ fn room(tracks: &[(u32, Source)]) -> Room {
         connected: true,
     };
     Room::new(&Joined {
+        signing_key: None,
         protocol: 1,
         room: "standup".parse().unwrap(),
         me: ParticipantId(1),

@@ -245,6 +245,9 @@ impl Engine {
             }
             // What signaling wants to be told again is kept by the link.
             HostCommand::Accepted { .. }
+            | HostCommand::Serve { .. }
+            | HostCommand::Lease { .. }
+            | HostCommand::ProbeUplink { .. }
             | HostCommand::Deny { .. }
             | HostCommand::Remember { .. }
             | HostCommand::Unknown => {}
@@ -401,6 +404,8 @@ impl Engine {
         let rooms = self.rooms.iter().map(|(_, room)| {
             let legs = room.legs.iter().filter_map(|key| self.legs.get(*key));
             RosterRoom {
+                role: None,
+                grant: None,
                 room: room.id.clone(),
                 epoch: room.epoch,
                 legs: legs.map(|leg| room.roster(leg)).collect(),

@@ -27,6 +27,7 @@ pub(crate) fn link(service: Service, name: String) -> HostLink {
             tokio::time::sleep(PAUSE).await;
             local = service.local_host(&name);
             let hello = HostHello {
+                fingerprint: None,
                 protocol: PROTOCOL_VERSION,
                 name: name.clone(),
                 kind: HostKind::Central,

@@ -201,7 +201,7 @@ impl Session {
                 return None;
             }
         };
-        if let HostCommand::Accepted { host } = command {
+        if let HostCommand::Accepted { host, .. } = command {
             tracing::info!(%host, "signaling accepted this host");
             self.host = Some(host);
         }
@@ -215,6 +215,7 @@ impl Session {
 
     fn hello(&self) -> HostHello {
         HostHello {
+            fingerprint: None,
             protocol: PROTOCOL_VERSION,
             name: self.link.name.clone(),
             kind: self.link.kind,

@@ -45,6 +45,12 @@ impl Roster {
                 }
             }
             HostMessage::Hello(_)
+            | HostMessage::Prepared { .. }
+            | HostMessage::Declined { .. }
+            | HostMessage::Renew { .. }
+            | HostMessage::StepDown { .. }
+            | HostMessage::Fitness { .. }
+            | HostMessage::Lines { .. }
             | HostMessage::IceRestarted { .. }
             | HostMessage::Leg { .. }
             | HostMessage::Unknown => {}
@@ -77,6 +83,9 @@ impl Roster {
             }
             HostCommand::SetMuted { room, track, muted } => self.set_muted(room, *track, *muted),
             HostCommand::Accepted { .. }
+            | HostCommand::Serve { .. }
+            | HostCommand::Lease { .. }
+            | HostCommand::ProbeUplink { .. }
             | HostCommand::Negotiate(_)
             | HostCommand::RestartIce { .. }
             | HostCommand::Candidate { .. }
@@ -95,6 +104,8 @@ impl Roster {
                 memento: mementos.and_then(|mementos| mementos.get(key).cloned()),
             };
             RosterRoom {
+                role: None,
+                grant: None,
                 room: name.clone(),
                 epoch: room.epoch,
                 legs: room.legs.iter().map(leg).collect(),

@@ -5,7 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Epoch, Grants, HostId, HostKind, LegId, MediaKind, ParticipantId, RoomId, TrackId, TrackInfo,
+    Epoch, Fitness, Grants, HostId, HostKind, HostLoad, HostRole, LegId, LineQuality, MediaKind,
+    ParticipantId, RoomId, StepDownReason, TrackId, TrackInfo,
 };
 
 /// From signaling to a host.
@@ -16,6 +17,47 @@ pub enum HostCommand {
     Accepted {
         /// Its number from now on.
         host: HostId,
+        /// The Ed25519 key that signs grants and tickets: 32 bytes, base64url without padding.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signing_key: Option<String>,
+    },
+    /// What the host is in a room from now on, whole. A participant's computer answers [`HostRole::Next`] by
+    /// [`HostMessage::Prepared`] or [`HostMessage::Declined`].
+    Serve {
+        /// Which room.
+        room: RoomId,
+        /// The term that this is about; an older one than the host has seen is refused.
+        epoch: Epoch,
+        /// What it is.
+        role: HostRole,
+        /// The term's [`crate::GrantClaims`], signed; absent for standby, aside and draining.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grant: Option<String>,
+        /// How long it may be so without [`HostCommand::Lease`], in milliseconds from when it was asked; absent: no lease is
+        /// needed (the operator's own hosts).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease_ms: Option<u32>,
+    },
+    /// A lease was renewed: it holds for `valid_ms` from the moment when the renewal was *sent*.
+    Lease {
+        /// Which room.
+        room: RoomId,
+        /// Which term.
+        epoch: Epoch,
+        /// As in [`HostMessage::Renew`].
+        count: u32,
+        /// In milliseconds.
+        valid_ms: u32,
+    },
+    /// Find out what the uplink carries: send padding towards the present host, rising to `up_to_bps`. The other side measures
+    /// ([`HostMessage::Lines`]). Stops by itself at the budget or when the line fills.
+    ProbeUplink {
+        /// Which room.
+        room: RoomId,
+        /// Highest rate that is of interest.
+        up_to_bps: u64,
+        /// Bytes that may be spent.
+        budget_bytes: u64,
     },
     /// Open or change a leg; answered by [`HostMessage::Answer`] or [`HostMessage::Refused`].
     Negotiate(Negotiate),
@@ -109,6 +151,9 @@ pub struct Negotiate {
     pub tracks: Tracks,
     /// Who chooses what the leg's slots show.
     pub view: ViewMode,
+    /// [`crate::TicketClaims`], signed: a participant's computer takes no offer without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
 }
 
 /// How the published tracks of an offer are known.
@@ -177,6 +222,56 @@ pub enum HostMessage {
     },
     /// An offer or a restart was refused; an older state of the leg stays as it was.
     Refused(Refusal),
+    /// Reply to [`HostCommand::Serve`] with [`HostRole::Next`]: offers of that epoch may come.
+    Prepared {
+        /// Which room.
+        room: RoomId,
+        /// As in the command.
+        epoch: Epoch,
+    },
+    /// The owner's caps or the system say no.
+    Declined {
+        /// Which room.
+        room: RoomId,
+        /// As in the command.
+        epoch: Epoch,
+        /// For people.
+        reason: String,
+    },
+    /// Every two seconds from a participant's computer that carries a call.
+    Renew {
+        /// Which room.
+        room: RoomId,
+        /// Which term.
+        epoch: Epoch,
+        /// Grows by one each time.
+        count: u32,
+        /// How it is doing.
+        load: HostLoad,
+    },
+    /// The host wants to be rid of the call. It goes on until it is drained, for as long as it can.
+    StepDown {
+        /// Which room.
+        room: RoomId,
+        /// Which term.
+        epoch: Epoch,
+        /// Why.
+        reason: StepDownReason,
+    },
+    /// Every two seconds from a computer that was offered.
+    Fitness {
+        /// In which room.
+        room: RoomId,
+        /// The whole of it.
+        fitness: Fitness,
+    },
+    /// Every two seconds from the active host of a room that has candidates: what it measured of everybody's line, whole.
+    Lines {
+        /// Which room.
+        room: RoomId,
+        /// One entry per participant with a connected leg.
+        lines: Vec<LineQuality>,
+    },
     /// A leg changed.
     Leg {
         /// Room of the leg.
@@ -205,6 +300,9 @@ pub struct HostHello {
     /// Number it had before, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostId>,
+    /// SHA-256 of its DTLS certificate, as in [`crate::GrantClaims::fingerprint`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     /// Rooms with living legs.
     #[serde(default)]
     pub rooms: Vec<RosterRoom>,
@@ -231,6 +329,12 @@ pub struct RosterRoom {
     pub room: RoomId,
     /// Highest epoch seen.
     pub epoch: Epoch,
+    /// What it is there; absent from hosts that were never told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<HostRole>,
+    /// The grant by which it carries the room, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
     /// Living legs.
     pub legs: Vec<RosterLeg>,
 }

@@ -12,6 +12,7 @@
 mod epoch;
 mod grant;
 mod host;
+mod hosting;
 mod id;
 pub mod limits;
 mod path;
@@ -23,6 +24,10 @@ pub use grant::Grants;
 pub use host::{
     Answer, Denial, HostCommand, HostHello, HostMessage, IceParameters, LegState, Negotiate,
     Refusal, RosterLeg, RosterRoom, Tracks, ViewMode,
+};
+pub use hosting::{
+    CandidateInfo, Fitness, GrantClaims, HostLoad, HostRole, HostSeat, Hosting, HostingPolicy,
+    LineQuality, MovePhase, MoveStep, Moving, PowerSource, StepDownReason, TicketClaims,
 };
 pub use id::{HostId, InvalidRoomId, LegId, ParticipantId, RoomId, TrackId};
 pub use path::{

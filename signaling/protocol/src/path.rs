@@ -69,7 +69,7 @@ pub enum PathFromHost {
         /// One entry per video track of this leg.
         tracks: Vec<TrackWanted>,
     },
-    /// Heartbeat of the forwarding thread.
+    /// Heartbeat of the forwarding thread, every 50 ms from a host that has a standby, whatever else is sent.
     Pulse {
         /// Grows by one each time.
         count: u32,

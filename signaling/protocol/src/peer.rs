@@ -7,7 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Epoch, Grants, HostTerm, LegId, ParticipantId, RoomId, TrackId, TrackInfo, TrackOffer,
+    Epoch, Grants, HostId, HostTerm, Hosting, HostingPolicy, LegId, MoveStep, ParticipantId,
+    RoomId, TrackId, TrackInfo, TrackOffer,
 };
 
 /// From a participant to signaling.
@@ -23,6 +24,15 @@ pub enum PeerMessage {
         leg: LegId,
         /// The term whose host shall answer.
         epoch: Epoch,
+        /// Which host: the term's if absent. The standby and the host that a move goes to are named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        host: Option<HostId>,
+        /// SHA-256 of the leg's own DTLS certificate, as in `a=fingerprint`. Needed for a participant's computer, whose ticket
+        /// is bound to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        fingerprint: Option<String>,
         /// Session description, opaque to signaling.
         sdp: String,
         /// All tracks of this leg. A track that was offered before and is missing is unpublished.
@@ -71,6 +81,44 @@ pub enum PeerMessage {
     MuteOther {
         /// Which track.
         track: TrackId,
+    },
+    /// How far one's own part of a move is.
+    MoveProgress {
+        /// The epoch that the move leads to.
+        epoch: Epoch,
+        /// How far.
+        step: MoveStep,
+    },
+    /// The host is silent: one has fallen back to the standby already.
+    HostLost {
+        /// The term whose host it is.
+        epoch: Epoch,
+        /// For how long nothing was heard, in milliseconds.
+        silent_ms: u32,
+    },
+    /// Let this computer carry the call, or the server (absent). Needs `moderate`, or that the computer that carries it now is
+    /// one's own and `to` is absent.
+    PassBaton {
+        /// One of [`Hosting::candidates`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        to: Option<HostId>,
+    },
+    /// Change what may carry the room. Needs `moderate`.
+    SetHostingPolicy {
+        /// From now on.
+        policy: HostingPolicy,
+    },
+    /// "Use the server for me": never connect this participant to another participant's computer, which would show it the
+    /// own address.
+    UseServer {
+        /// From now on.
+        always: bool,
+    },
+    /// One's own program offers to carry the call; answered by [`ServiceMessage::HostToken`]. Needs `host`.
+    OfferHosting {
+        /// What people shall call the computer, 1 to 128 bytes.
+        name: String,
     },
     /// Go. The socket is closed by signaling.
     Leave,
@@ -134,6 +182,10 @@ pub struct Joined {
     pub participants: Vec<ParticipantInfo>,
     /// STUN and TURN servers to use.
     pub ice_servers: Vec<IceServer>,
+    /// The Ed25519 key that signs grants: 32 bytes, base64url without padding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub signing_key: Option<String>,
 }
 
 /// One entry of `RTCConfiguration.iceServers`.
@@ -207,6 +259,16 @@ pub enum ServiceMessage {
     HostChanged {
         /// The new term.
         host: HostTerm,
+    },
+    /// Who carries the call, whole: after `joined` and with every change.
+    Hosting {
+        /// All of it.
+        hosting: Hosting,
+    },
+    /// With this the participant's own program opens a link at `/host`, for this room only.
+    HostToken {
+        /// A bearer token.
+        token: String,
     },
     /// A moderator muted a track of the receiver, who shall stop sending it.
     MutedByModerator {

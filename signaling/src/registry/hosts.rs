@@ -39,7 +39,15 @@ impl Registry {
                 leg,
                 state,
             } => self.leg_changed(host, &room, participant, leg, state, now),
-            HostMessage::Hello(_) | HostMessage::Unknown => {}
+            // Said by participants' computers; nothing is decided on it yet.
+            HostMessage::Hello(_)
+            | HostMessage::Prepared { .. }
+            | HostMessage::Declined { .. }
+            | HostMessage::Renew { .. }
+            | HostMessage::StepDown { .. }
+            | HostMessage::Fitness { .. }
+            | HostMessage::Lines { .. }
+            | HostMessage::Unknown => {}
         }
     }
 
@@ -59,7 +67,10 @@ impl Registry {
             self.reject_host(old, "the host has linked again");
             self.fail_pending(host, now);
         }
-        let command = HostCommand::Accepted { host };
+        let command = HostCommand::Accepted {
+            host,
+            signing_key: None,
+        };
         self.outputs.push_back(Output::Host { link, command });
         // Only the operator's hosts keep removals: a promoted participant could forget them.
         if kind == HostKind::Central {

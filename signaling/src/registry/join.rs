@@ -349,6 +349,7 @@ impl Registry {
         let ice_servers = self.config.ice_servers.iter().cloned().chain(turn);
         let announcement = me.is_visible().then(|| me.info());
         let joined = Joined {
+            signing_key: None,
             protocol,
             room: room.clone(),
             me: id,

@@ -65,6 +65,7 @@ impl Registry {
         self.ensure_host(&seat.room, now)?;
         let tracks = self.number_tracks(seat, leg, offers)?;
         let negotiate = |request, grants: Grants, tracks: Vec<TrackInfo>, view| Negotiate {
+            ticket: None,
             room: seat.room.clone(),
             epoch,
             participant: seat.participant,

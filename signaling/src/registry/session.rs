@@ -300,6 +300,7 @@ impl Registry {
             }
         }
         let mut command = Negotiate {
+            ticket: None,
             room: seat.room.clone(),
             epoch,
             participant: seat.participant,

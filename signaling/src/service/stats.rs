@@ -27,7 +27,7 @@ pub struct Stats {
     pub errors: Vec<(&'static str, u64)>,
 }
 
-const MESSAGES: [&str; 13] = [
+const MESSAGES: [&str; 19] = [
     "join",
     "offer",
     "candidate",
@@ -37,6 +37,12 @@ const MESSAGES: [&str; 13] = [
     "chat",
     "kick",
     "mute_other",
+    "move_progress",
+    "host_lost",
+    "pass_baton",
+    "set_hosting_policy",
+    "use_server",
+    "offer_hosting",
     "leave",
     "ping",
     "unknown",
@@ -95,15 +101,21 @@ impl Counters {
             PeerMessage::Chat { .. } => 6,
             PeerMessage::Kick { .. } => 7,
             PeerMessage::MuteOther { .. } => 8,
-            PeerMessage::Leave => 9,
-            PeerMessage::Ping { .. } => 10,
-            PeerMessage::Unknown => 11,
+            PeerMessage::MoveProgress { .. } => 9,
+            PeerMessage::HostLost { .. } => 10,
+            PeerMessage::PassBaton { .. } => 11,
+            PeerMessage::SetHostingPolicy { .. } => 12,
+            PeerMessage::UseServer { .. } => 13,
+            PeerMessage::OfferHosting { .. } => 14,
+            PeerMessage::Leave => 15,
+            PeerMessage::Ping { .. } => 16,
+            PeerMessage::Unknown => 17,
         };
         self.messages[index].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn count_malformed(&self) {
-        self.messages[12].fetch_add(1, Ordering::Relaxed);
+        self.messages[18].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn count_error(&self, code: ErrorCode) {

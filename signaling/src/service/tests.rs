@@ -30,6 +30,8 @@ async fn an_offer_reaches_the_host_and_its_answer_comes_back() {
     let joined = ana.join("tea", "Ana").await;
     assert!(!joined.resumed && joined.participants.len() == 1);
     ana.send(&PeerMessage::Offer {
+        host: None,
+        fingerprint: None,
         leg: LegId(1),
         epoch: joined.host.epoch,
         sdp: "v=0 offer".to_owned(),
@@ -64,6 +66,8 @@ async fn a_restarted_service_lets_everybody_go_on() {
     let mut ana = before.peer().await;
     let joined = ana.join("tea", "Ana").await;
     ana.send(&PeerMessage::Offer {
+        host: None,
+        fingerprint: None,
         leg: LegId(1),
         epoch: joined.host.epoch,
         sdp: "v=0".to_owned(),
@@ -91,11 +95,14 @@ async fn a_restarted_service_lets_everybody_go_on() {
     let mut link = service.local_host("scripted");
     let address = listen(&service).await;
     let hello = HostHello {
+        fingerprint: None,
         protocol: PROTOCOL_VERSION,
         name: "scripted".to_owned(),
         kind: HostKind::Central,
         host: None,
         rooms: vec![RosterRoom {
+            role: None,
+            grant: None,
             room: joined.room.clone(),
             epoch: joined.host.epoch,
             legs: vec![RosterLeg {
@@ -141,6 +148,8 @@ async fn a_remote_host_serves_rooms_like_a_local_one() {
     let joined = ana.join("tea", "Ana").await;
     assert_eq!(joined.host.name, "far");
     ana.send(&PeerMessage::Offer {
+        host: None,
+        fingerprint: None,
         leg: LegId(1),
         epoch: joined.host.epoch,
         sdp: "v=0".to_owned(),

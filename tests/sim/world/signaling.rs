@@ -84,6 +84,7 @@ impl World {
         let site = &mut self.hosts[host];
         site.link = Some(link);
         let hello = HostHello {
+            fingerprint: None,
             protocol: PROTOCOL_VERSION,
             name: format!("host {host}"),
             kind: HostKind::Central,
@@ -276,6 +277,8 @@ impl World {
             .map(|leg| leg.id);
         let leg = waiting.unwrap_or_else(|| someone.open_leg(seed));
         let message = PeerMessage::Offer {
+            host: None,
+            fingerprint: None,
             leg,
             epoch: someone.epoch,
             sdp: offer::offer(offer::VIDEO_SLOTS),
@@ -353,8 +356,11 @@ impl World {
                 };
                 self.queue.push(self.now + RETRY, again);
             }
-            ServiceMessage::Chat { .. } | ServiceMessage::Pong { .. } | ServiceMessage::Unknown => {
-            }
+            ServiceMessage::Chat { .. }
+            | ServiceMessage::Hosting { .. }
+            | ServiceMessage::HostToken { .. }
+            | ServiceMessage::Pong { .. }
+            | ServiceMessage::Unknown => {}
         }
     }
 
@@ -396,7 +402,7 @@ impl World {
             return;
         }
         match &command {
-            HostCommand::Accepted { host: id } => self.hosts[host].id = Some(*id),
+            HostCommand::Accepted { host: id, .. } => self.hosts[host].id = Some(*id),
             HostCommand::Negotiate(negotiate) => return self.negotiate(host, negotiate),
             HostCommand::SetMuted { room, track, muted } => {
                 if let Some((person, kind)) = self.oracle.owner(room, *track) {
@@ -426,6 +432,9 @@ impl World {
             HostCommand::Close { .. }
             | HostCommand::RestartIce { .. }
             | HostCommand::Candidate { .. }
+            | HostCommand::Serve { .. }
+            | HostCommand::Lease { .. }
+            | HostCommand::ProbeUplink { .. }
             | HostCommand::Deny { .. }
             | HostCommand::Remember { .. }
             | HostCommand::Unknown => {}

@@ -289,6 +289,8 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
       case 'error':
         this.#handleRefusal(message.code, message.message, message.leg, message.fatal);
         return;
+      case 'hosting':
+      case 'host_token':
       case 'pong':
       case 'unknown':
         return;

@@ -2,8 +2,8 @@
 // Unknown types and fields are ignored, so that an older page lives with a newer service; a known field of a wrong type is an error.
 
 import type {
-  ErrorCode, Grants, HostKind, HostTerm, IceServer, Joined, LayerInfo, LayerWanted, LeaveReason, ParticipantInfo, PathFromHost, PauseReason,
-  ServiceMessage, SlotShown, Source, TrackInfo, TrackWanted,
+  CandidateInfo, ErrorCode, Grants, HostKind, HostSeat, HostTerm, Hosting, HostingPolicy, IceServer, Joined, LayerInfo, LayerWanted, LeaveReason,
+  MovePhase, Moving, ParticipantInfo, PathFromHost, PauseReason, ServiceMessage, SlotShown, Source, TrackInfo, TrackWanted,
 } from './protocol.gen.ts';
 
 /** Says which field was wrong. */
@@ -82,6 +82,8 @@ const SOURCES: readonly Source[] = ['microphone', 'camera', 'screen', 'screen_au
 const REASONS: readonly LeaveReason[] = ['left', 'timed_out', 'kicked', 'replaced', 'room_closed', 'shutdown'];
 const PAUSES: readonly PauseReason[] = ['muted', 'gone', 'waiting', 'bandwidth', 'codec'];
 const HOSTS: readonly HostKind[] = ['central', 'participant'];
+const PHASES: readonly MovePhase[] = ['prepare', 'switch'];
+const POLICIES: readonly HostingPolicy[] = ['central', 'auto', 'prefer_participant'];
 const CODES: readonly ErrorCode[] = [
   'malformed', 'version', 'unauthorized', 'forbidden', 'invalid', 'not_found', 'limit', 'too_fast', 'stale_epoch', 'no_host',
   'offer_rejected', 'not_joined', 'internal',
@@ -137,6 +139,42 @@ function host(fields: Fields): HostTerm {
   };
 }
 
+function hostSeat(fields: Fields): HostSeat {
+  return {
+    host: fields.count('host'),
+    kind: fields.word('kind', HOSTS, 'central'),
+    name: fields.text('name'),
+    ...(fields.has('owner') && { owner: fields.count('owner') }),
+  };
+}
+
+function moving(fields: Fields): Moving {
+  return {
+    epoch: fields.count('epoch'),
+    to: hostSeat(fields.fields('to')),
+    phase: fields.word('phase', PHASES, 'prepare'),
+    ...(fields.has('grant') && { grant: fields.text('grant') }),
+  };
+}
+
+function candidate(value: unknown, where: string): CandidateInfo {
+  const fields = new Fields(value, where);
+  return { seat: hostSeat(fields.fields('seat')), fit: fields.flag('fit'), why_not: fields.list('why_not', text) };
+}
+
+function hosting(fields: Fields): Hosting {
+  return {
+    term: host(fields.fields('term')),
+    ...(fields.has('owner') && { owner: fields.count('owner') }),
+    ...(fields.has('grant') && { grant: fields.text('grant') }),
+    mine: fields.count('mine'),
+    ...(fields.has('standby') && { standby: hostSeat(fields.fields('standby')) }),
+    ...(fields.has('moving') && { moving: moving(fields.fields('moving')) }),
+    policy: fields.word('policy', POLICIES, 'central'),
+    candidates: fields.list('candidates', candidate),
+  };
+}
+
 function grants(fields: Fields): Grants {
   return {
     publish: fields.list('publish', source),
@@ -168,6 +206,7 @@ function joined(fields: Fields): Joined {
     host: host(fields.fields('host')),
     participants: fields.list('participants', participant),
     ice_servers: fields.list('ice_servers', iceServer, []),
+    ...(fields.has('signing_key') && { signing_key: fields.text('signing_key') }),
   };
 }
 
@@ -196,6 +235,10 @@ export function parseServiceMessage(message: string): ServiceMessage {
       return { type, leg: fields.count('leg'), message: fields.text('message') };
     case 'host_changed':
       return { type, host: host(fields.fields('host')) };
+    case 'hosting':
+      return { type, hosting: hosting(fields.fields('hosting')) };
+    case 'host_token':
+      return { type, token: fields.text('token') };
     case 'muted_by_moderator':
       return { type, track: fields.count('track'), by: fields.count('by') };
     case 'chat':

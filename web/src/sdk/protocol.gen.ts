@@ -36,6 +36,96 @@ kind: HostKind,
  */
 name: string, };
 
+export type HostSeat = { 
+/**
+ * Which.
+ */
+host: HostId, 
+/**
+ * Whose computer.
+ */
+kind: HostKind, 
+/**
+ * What people call it.
+ */
+name: string, 
+/**
+ * The participant whose computer it is; absent for the operator's.
+ */
+owner?: ParticipantId, };
+
+export type MovePhase = "prepare" | "switch";
+
+export type MoveStep = "ready" | "switched" | "failed";
+
+export type Moving = { 
+/**
+ * The epoch of the term that begins if it succeeds; offers to `to` name it.
+ */
+epoch: Epoch, 
+/**
+ * Where to.
+ */
+to: HostSeat, 
+/**
+ * How far it is.
+ */
+phase: MovePhase, 
+/**
+ * The next term's [`GrantClaims`], signed.
+ */
+grant?: string, };
+
+export type HostingPolicy = "central" | "auto" | "prefer_participant";
+
+export type CandidateInfo = { 
+/**
+ * Which computer.
+ */
+seat: HostSeat, 
+/**
+ * Could it carry the call now?
+ */
+fit: boolean, 
+/**
+ * Why not, in words for people.
+ */
+why_not: Array<string>, };
+
+export type Hosting = { 
+/**
+ * The term that counts. Nothing of an older epoch is believed.
+ */
+term: HostTerm, 
+/**
+ * The participant whose computer the term's host is; absent for the operator's.
+ */
+owner?: ParticipantId, 
+/**
+ * The term's [`GrantClaims`], signed. The answer of the host must show the fingerprint that it names.
+ */
+grant?: string, 
+/**
+ * The host to which the receiver's own media goes: the term's, or the server for who stays there.
+ */
+mine: HostId, 
+/**
+ * Who takes over at once when the host dies: everybody keeps a silent leg there. Absent while there is no use for one.
+ */
+standby?: HostSeat, 
+/**
+ * A move under way. When it is gone again the term says whether it succeeded.
+ */
+moving?: Moving, 
+/**
+ * What may carry this room.
+ */
+policy: HostingPolicy, 
+/**
+ * Computers that were offered, those that cannot carry the call included.
+ */
+candidates: Array<CandidateInfo>, };
+
 export type Grants = { 
 /**
  * Sources that may be published.
@@ -194,6 +284,15 @@ leg: LegId,
  */
 epoch: Epoch, 
 /**
+ * Which host: the term's if absent. The standby and the host that a move goes to are named.
+ */
+host?: HostId, 
+/**
+ * SHA-256 of the leg's own DTLS certificate, as in `a=fingerprint`. Needed for a participant's computer, whose ticket
+ * is bound to it.
+ */
+fingerprint?: string, 
+/**
  * Session description, opaque to signaling.
  */
 sdp: string, 
@@ -240,7 +339,39 @@ participant: ParticipantId, } | { "type": "mute_other",
 /**
  * Which track.
  */
-track: TrackId, } | { "type": "leave" } | { "type": "ping", 
+track: TrackId, } | { "type": "move_progress", 
+/**
+ * The epoch that the move leads to.
+ */
+epoch: Epoch, 
+/**
+ * How far.
+ */
+step: MoveStep, } | { "type": "host_lost", 
+/**
+ * The term whose host it is.
+ */
+epoch: Epoch, 
+/**
+ * For how long nothing was heard, in milliseconds.
+ */
+silent_ms: number, } | { "type": "pass_baton", 
+/**
+ * One of [`Hosting::candidates`].
+ */
+to?: HostId, } | { "type": "set_hosting_policy", 
+/**
+ * From now on.
+ */
+policy: HostingPolicy, } | { "type": "use_server", 
+/**
+ * From now on.
+ */
+always: boolean, } | { "type": "offer_hosting", 
+/**
+ * What people shall call the computer, 1 to 128 bytes.
+ */
+name: string, } | { "type": "leave" } | { "type": "ping", 
 /**
  * Comes back unchanged.
  */
@@ -282,7 +413,11 @@ participants: Array<ParticipantInfo>,
 /**
  * STUN and TURN servers to use.
  */
-ice_servers: Array<IceServer>, };
+ice_servers: Array<IceServer>, 
+/**
+ * The Ed25519 key that signs grants: 32 bytes, base64url without padding.
+ */
+signing_key?: string, };
 
 export type LeaveReason = "left" | "timed_out" | "kicked" | "replaced" | "room_closed" | "shutdown";
 
@@ -328,7 +463,15 @@ message: string, } | { "type": "host_changed",
 /**
  * The new term.
  */
-host: HostTerm, } | { "type": "muted_by_moderator", 
+host: HostTerm, } | { "type": "hosting", 
+/**
+ * All of it.
+ */
+hosting: Hosting, } | { "type": "host_token", 
+/**
+ * A bearer token.
+ */
+token: string, } | { "type": "muted_by_moderator", 
 /**
  * Which track.
  */

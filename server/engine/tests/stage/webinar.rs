@@ -246,6 +246,7 @@ fn offer(index: u16) -> (Negotiate, KeyedLeg) {
         muted: false,
     };
     let negotiate = Negotiate {
+        ticket: None,
         room: room(),
         epoch: Epoch::FIRST,
         participant: ParticipantId(u32::from(index) + 1),

@@ -20,7 +20,14 @@ async fn a_lost_link_comes_back_with_everything_that_happened_meanwhile() {
     let mut socket = accept(&listener).await;
     let hello = hear_hello(&mut socket).await;
     assert_eq!((hello.host, hello.rooms.len()), (None, 0));
-    say(&mut socket, &HostCommand::Accepted { host: HostId(7) }).await;
+    say(
+        &mut socket,
+        &HostCommand::Accepted {
+            host: HostId(7),
+            signing_key: None,
+        },
+    )
+    .await;
     link.messages.send(answer("daily", 1)).await.unwrap();
     assert_eq!(hear(&mut socket).await, answer("daily", 1));
 
@@ -175,6 +182,12 @@ async fn hear_hello(socket: &mut Accepted) -> HostHello {
         other @ (HostMessage::Answer(_)
         | HostMessage::IceRestarted { .. }
         | HostMessage::Refused(_)
+        | HostMessage::Prepared { .. }
+        | HostMessage::Declined { .. }
+        | HostMessage::Renew { .. }
+        | HostMessage::StepDown { .. }
+        | HostMessage::Fitness { .. }
+        | HostMessage::Lines { .. }
         | HostMessage::Leg { .. }
         | HostMessage::Unknown) => panic!("the first message is a hello, not {other:?}"),
     }

@@ -15,6 +15,8 @@ const AGAIN: LinkId = LinkId(3);
 
 fn roster(joined: &baton_protocol::Joined, tracks: &[TrackInfo]) -> Vec<RosterRoom> {
     vec![RosterRoom {
+        role: None,
+        grant: None,
         room: joined.room.clone(),
         epoch: joined.host.epoch,
         legs: vec![RosterLeg {

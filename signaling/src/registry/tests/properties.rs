@@ -265,6 +265,8 @@ impl Witness {
     /// A host's memory of everything it was ever asked, true or not.
     fn roster(&self) -> Vec<RosterRoom> {
         let asked = self.questions.iter().map(|(_, asked)| RosterRoom {
+            role: None,
+            grant: None,
             room: asked.room.clone(),
             epoch: asked.epoch,
             legs: vec![RosterLeg {

@@ -283,6 +283,8 @@ fn a_session_outlives_a_restart_of_the_service_and_is_changed_under_its_old_name
         panic!("a session");
     };
     let leg = |memento: &str| RosterRoom {
+        role: None,
+        grant: None,
         room: asked.room.clone(),
         epoch: asked.epoch,
         legs: vec![RosterLeg {

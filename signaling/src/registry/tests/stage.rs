@@ -129,6 +129,7 @@ impl Stage {
     ) -> HostId {
         self.registry.handle_host_linked(link, None);
         let hello = HostHello {
+            fingerprint: None,
             protocol: PROTOCOL_VERSION,
             name: format!("sfu {}", link.0),
             kind: HostKind::Central,
@@ -143,7 +144,7 @@ impl Stage {
             .rev()
             .find(|command| matches!(command, HostCommand::Accepted { .. }))
         {
-            Some(HostCommand::Accepted { host }) => *host,
+            Some(HostCommand::Accepted { host, .. }) => *host,
             _ => panic!("the host was not accepted"),
         }
     }
@@ -373,6 +374,8 @@ pub(super) fn token(subject: &str, grants: Grants) -> JoinToken {
 
 pub(super) fn offer(leg: u32, epoch: Epoch, tracks: Vec<TrackOffer>) -> PeerMessage {
     PeerMessage::Offer {
+        host: None,
+        fingerprint: None,
         leg: LegId(leg),
         epoch,
         sdp: "offer".to_owned(),

@@ -760,6 +760,7 @@ fn negotiate(index: usize, sources: &[Source], video_slots: usize) -> Negotiate 
         muted: false,
     });
     Negotiate {
+        ticket: None,
         room: room(),
         epoch: Epoch::FIRST,
         participant: ParticipantId(1 + u32::try_from(index).expect("few")),
