@@ -3,7 +3,7 @@
 
 /** How a leg is. Times are milliseconds of one clock. */
 export type Condition =
-  | { readonly at: 'connecting'; readonly since: number }
+  | { readonly at: 'connecting'; readonly since: number; readonly mostMs?: number }
   | { readonly at: 'connected' }
   | { readonly at: 'shaky'; readonly since: number }
   | { readonly at: 'restarting'; readonly since: number }
@@ -54,7 +54,7 @@ export function step(condition: Condition, event: LegEvent, now: number, attempt
   if (condition.at === 'shaky' && now - condition.since >= SHAKY_MS) {
     return { condition: { at: 'restarting', since: now }, measure: 'restart_ice' };
   }
-  const limit = condition.at === 'restarting' ? RESTART_MS : condition.at === 'connecting' ? connectTimeout(attempt) : Infinity;
+  const limit = condition.at === 'restarting' ? RESTART_MS : condition.at === 'connecting' ? (condition.mostMs ?? connectTimeout(attempt)) : Infinity;
   if ('since' in condition && now - condition.since >= limit) return { condition: { at: 'dead' }, measure: 'replace' };
   return stay;
 }

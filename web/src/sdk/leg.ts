@@ -2,6 +2,7 @@
 // Does not own: who is in the room, which host it is, what the slots shall show (`Call` says so).
 
 import { Emitter } from './emitter.ts';
+import type { Heartbeat } from './heartbeat.ts';
 import type { Condition } from './ladder.ts';
 import {
   type Encoding, SCREEN_BITRATE, type VideoCodec, activeEncodings, cameraEncodings, layerInfos, preferAudio, preferCodecs, restable,
@@ -46,6 +47,10 @@ export interface LegOptions {
   readonly videoSlots: number;
   /** Width of the camera, for its layers; a usual one where it is off. */
   readonly cameraWidth: number;
+  /** Whoever hears the host's heart. */
+  readonly heartbeat: Heartbeat;
+  /** Shall anything go out at first? */
+  readonly publishes: boolean;
 }
 
 type Negotiation = { readonly at: 'idle' } | { readonly at: 'making' } | { readonly at: 'waiting'; readonly offer: OfferOut };
@@ -66,6 +71,8 @@ export class Leg extends Emitter<LegEvents> {
   readonly #muted = new Set<Source>();
   readonly #control: RTCDataChannel;
   readonly #codec: VideoCodec;
+  readonly #heartbeat: Heartbeat;
+  #publishes: boolean;
   #negotiation: Negotiation = { at: 'idle' };
   #again = false;
   #closed = false;
@@ -81,6 +88,8 @@ export class Leg extends Emitter<LegEvents> {
     super();
     this.condition = { at: 'connecting', since: performance.now() };
     this.#codec = options.codec;
+    this.#heartbeat = options.heartbeat;
+    this.#publishes = options.publishes;
     this.pc = new RTCPeerConnection({ iceServers: options.iceServers.map((server) => ({ ...server })), bundlePolicy: 'max-bundle' });
     // m-line 0 carries the transport for all: it may be inactive, stopping it would end the connection.
     this.#addSender('microphone', 'audio', []);
@@ -89,11 +98,10 @@ export class Leg extends Emitter<LegEvents> {
     this.growSlots(options.videoSlots);
     this.#control = this.pc.createDataChannel('control', { negotiated: true, id: CONTROL_CHANNEL });
     const pulse = this.pc.createDataChannel('pulse', { negotiated: true, id: PULSE_CHANNEL, ordered: false, maxRetransmits: 0 });
+    this.#heartbeat.watch(id, pulse);
     this.#control.addEventListener('open', () => this.emit('ready', undefined));
     this.#control.addEventListener('close', () => this.#report('closed'));
-    for (const channel of [this.#control, pulse]) {
-      channel.addEventListener('message', (event: MessageEvent<unknown>) => this.#read(event.data));
-    }
+    this.#control.addEventListener('message', (event: MessageEvent<unknown>) => this.#read(event.data));
     this.pc.addEventListener('icecandidate', ({ candidate }) => this.emit('candidate', candidate?.candidate ?? ''));
     this.pc.addEventListener('connectionstatechange', () => {
       const state = this.pc.connectionState;
@@ -165,6 +173,19 @@ export class Leg extends Emitter<LegEvents> {
     await this.#activate(sending);
   }
 
+  get publishes(): boolean {
+    return this.#publishes;
+  }
+
+  /** Sends everything, or nothing at all although all of it is agreed: a leg that waits for its time. */
+  async setPublishing(publishes: boolean): Promise<void> {
+    if (this.#closed || this.#publishes === publishes) return;
+    this.#publishes = publishes;
+    // What the host had use for while nothing came says nothing about what it will.
+    if (publishes) for (const sending of this.#sending.values()) sending.wanted = [];
+    await Promise.all([...this.#sending.values()].map((sending) => this.#activate(sending)));
+  }
+
   mid(source: Source): string | null {
     return this.#sending.get(source)?.transceiver.mid ?? null;
   }
@@ -202,6 +223,7 @@ export class Leg extends Emitter<LegEvents> {
     if (this.#negotiation.at !== 'waiting' || this.#closed) return;
     await this.pc.setRemoteDescription({ type: 'answer', sdp });
     this.#negotiation = { at: 'idle' };
+    if (!this.#publishes) for (const sending of this.#sending.values()) void this.#activate(sending);
     if (this.#again) await this.negotiate();
   }
 
@@ -216,6 +238,7 @@ export class Leg extends Emitter<LegEvents> {
   close(): void {
     this.#closed = true;
     this.condition = { at: 'dead' };
+    this.#heartbeat.forget(this.id);
     this.pc.close();
   }
 
@@ -248,7 +271,7 @@ export class Leg extends Emitter<LegEvents> {
     sending.change = sending.change.then(async () => {
       const { sender } = sending.transceiver;
       const parameters = sender.getParameters();
-      const next = activeEncodings(parameters.encodings ?? [], sending.isSent, restable(sending.wanted));
+      const next = activeEncodings(parameters.encodings ?? [], sending.isSent && this.#publishes, restable(sending.wanted));
       if (!next || this.#closed) return;
       parameters.encodings = next;
       await sender.setParameters(parameters).catch(() => {

@@ -19,13 +19,21 @@ export class Loudspeaker {
     return this.#refused;
   }
 
-  play(leg: Leg): void {
+  /** `isAudible`: a leg that waits for its time plays silently, so that its voices are at hand. */
+  play(leg: Leg, isAudible: boolean): void {
     for (const slot of leg.audioSlots) {
-      if (this.#players.has(slot)) continue;
+      const known = this.#players.get(slot);
+      if (known) {
+        known.muted = !isAudible;
+        // Some browsers pause what is not silent any more.
+        if (known.paused) this.#start(known);
+        continue;
+      }
       const player = document.createElement('audio');
       player.autoplay = true;
       player.srcObject = slot.stream;
       player.hidden = true;
+      player.muted = !isAudible;
       document.body.append(player);
       this.#players.set(slot, player);
       if (this.#sink) void player.setSinkId?.(this.#sink).catch(() => {});

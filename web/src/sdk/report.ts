@@ -1,14 +1,26 @@
 // What the call measures, as JSON for programs: the answer of `window.baton.report()`. Owns: reading getStats(), rates between two readings.
 
 import type { CallState } from './call.ts';
+import type { Role } from './hosting.ts';
 import type { Leg } from './leg.ts';
-import type { HostKind, ParticipantId, Source, TrackId } from './protocol.gen.ts';
+import type { MoveCost } from './moves.ts';
+import type { Path } from './path.ts';
+import type { HostKind, HostSeat, MovePhase, ParticipantId, Source, TrackId } from './protocol.gen.ts';
 
 export interface Report {
   room: string;
   me: ParticipantId;
   epoch: number | null;
   host: { kind: HostKind; id: number; name: string } | null;
+  /** A change of hosts under way. */
+  moving: { epoch: number; to: number; phase: MovePhase } | null;
+  /** Who would take over. */
+  standby: { kind: HostKind; id: number; name: string } | null;
+  /** One per host that there is a connection to. */
+  legs: { id: number; host: number; role: Role; state: string; isShown: boolean; isHeard: boolean; publishes: boolean }[];
+  /** What each change of hosts cost, the last ones. */
+  moves: MoveCost[];
+  /** Of the leg from which the call is shown, as all that follows. */
   connection: {
     state: string;
     path: { local: string | null; remote: string | null; protocol: string | null };
@@ -106,23 +118,43 @@ const FIRST_READING_MS = 500;
 /** An older reading would say how it was, not how it is. */
 const OLD_READING_MS = 10_000;
 
+/** What a report is made of. */
+export interface Sources {
+  readonly state: CallState;
+  readonly trackIds: ReadonlyMap<Source, TrackId>;
+  readonly costs: readonly MoveCost[];
+  readonly paths: readonly Path[];
+  /** From where the call is shown, to where it changes over, from where it is heard. */
+  readonly front: Path | null;
+  readonly next: Path | null;
+  readonly heard: Path | null;
+  longestGap(track: TrackId): number | null;
+  level(participant: ParticipantId): number;
+}
+
 export class Reporter {
   #bytes: { at: number; leg: number; counts: ReadonlyMap<number, number> } | null = null;
 
-  async report(
-    state: CallState,
-    leg: Leg | null,
-    trackIds: ReadonlyMap<Source, TrackId>,
-    longestGap: (track: TrackId) => number | null,
-    level: (participant: ParticipantId) => number,
-  ): Promise<Report> {
-    const { host } = state;
+  async report(sources: Sources): Promise<Report> {
+    const { state, trackIds, costs, paths, front, next, heard } = sources;
+    const { host, hosting } = state;
+    const seat = (one: HostSeat | undefined): Report['standby'] => (one ? { kind: one.kind, id: one.host, name: one.name } : null);
+    const moving = hosting?.moving;
     const base = {
       room: state.room,
       me: state.me,
       epoch: host?.epoch ?? null,
       host: host && { kind: host.kind, id: host.host, name: host.name },
+      moving: moving ? { epoch: moving.epoch, to: moving.to.host, phase: moving.phase } : null,
+      standby: seat(hosting?.standby),
+      legs: paths.map((path) => ({
+        id: path.leg.id, host: path.host, role: path.role, state: path.leg.pc.connectionState, publishes: path.publishes,
+        isShown: path === front || path === next, isHeard: path === heard,
+      })),
+      moves: [...costs],
     };
+    // Once everything has changed over, the new leg tells how it is.
+    const leg = (heard ?? front)?.leg ?? null;
     const nowhere = { local: null, remote: null, protocol: null };
     if (!leg) return { ...base, connection: { state: state.status, path: nowhere, srtpProfile: null, rtt: null }, published: [], videos: [], audios: [] };
 
@@ -137,8 +169,8 @@ export class Reporter {
       ...base,
       connection: connection(stats, leg),
       published: [...state.own].map(([source, own]) => published(stats, leg, source, own.muted, trackIds.get(source) ?? null, rate)),
-      videos: videos(stats, state, leg, longestGap, rate),
-      audios: audios(stats, leg, level),
+      videos: videos(stats, state, leg, sources.longestGap, rate),
+      audios: audios(stats, leg, sources.level),
     };
   }
 

@@ -4,12 +4,12 @@
 /** Shows received video without a blank moment between two streams. */
 export class Surface {
   readonly #box: HTMLElement;
-  readonly #seen: (now: number, skipped: number) => void;
+  readonly #seen: (now: number, skipped: number, stream: MediaStream) => void;
   #front: HTMLVideoElement | null = null;
   #back: HTMLVideoElement | null = null;
 
-  /** `seen` is called for every picture shown, with its time and how many were shown since the call before. */
-  constructor(box: HTMLElement, seen: (now: number, skipped: number) => void) {
+  /** `seen` is called for every picture shown, with its time, how many were shown since the call before, and its stream. */
+  constructor(box: HTMLElement, seen: (now: number, skipped: number, stream: MediaStream) => void) {
     this.#box = box;
     this.#seen = seen;
   }
@@ -48,7 +48,9 @@ export class Surface {
       video.requestVideoFrameCallback(frame);
       // Firefox first repeats the last picture of a stream that played before.
       if (video === this.#back && (picture.receiveTime ?? asked) >= asked) this.#swap();
-      if (video === this.#front) this.#seen(picture.presentationTime, presented === 0 ? 0 : Math.max(0, picture.presentedFrames - presented - 1));
+      if (video === this.#front) {
+        this.#seen(picture.presentationTime, presented === 0 ? 0 : Math.max(0, picture.presentedFrames - presented - 1), stream);
+      }
       presented = picture.presentedFrames;
     };
     video.requestVideoFrameCallback(frame);

@@ -15,6 +15,7 @@ interface Stored {
   language: Language;
   singleKeys: boolean;
   smallCamera: boolean;
+  usesServer: boolean;
   recent: string[];
 }
 
@@ -42,6 +43,7 @@ function read(): Stored {
     language: isLanguage(text('language')) ? (text('language') as Language) : bestLanguage(navigator.languages),
     singleKeys: found['singleKeys'] !== false,
     smallCamera: found['smallCamera'] === true || new URLSearchParams(location.search).get('quality') === 'low',
+    usesServer: found['usesServer'] === true,
     recent: recent.slice(0, MOST_RECENT),
   };
 }

@@ -5,6 +5,7 @@ import {
 } from '../sdk/index.ts';
 import { t, tn } from './i18n/t.svelte.ts';
 import { prefs } from './prefs.svelte.ts';
+import { type Carrier, carrierOf } from './pure/carrier.ts';
 
 export type Panel = 'none' | 'chat' | 'people';
 
@@ -31,6 +32,8 @@ export class Session {
   assertive = $state('');
   isSpeaking = $state(false);
   #read = $state(0);
+  #carrier: Carrier | null = null;
+  #epoch: number | undefined;
   #count = 0;
   #joined: string[] = [];
   #joinedTimer: ReturnType<typeof setTimeout> | undefined;
@@ -44,6 +47,7 @@ export class Session {
     this.call.on('state', (state) => {
       const shared = this.state.own.has('screen');
       this.state = state;
+      this.#followCarrier(state);
       if (this.panel === 'chat') this.#read = state.chat.length;
       if (state.ending) this.close();
       else if (shared && !state.own.has('screen')) this.polite = '';
@@ -142,6 +146,20 @@ export class Session {
     clearTimeout(this.#joinedTimer);
     this.#meter?.close();
     this.#meter = null;
+  }
+
+  /** Says it when the call moved, when it begins to, and when it did not. */
+  #followCarrier(state: CallState): void {
+    const [before, now] = [this.#carrier, carrierOf(state)];
+    if (before?.is === now?.is && before?.name === now?.name) return;
+    this.#carrier = now;
+    const epochs = [this.#epoch, state.host?.epoch];
+    this.#epoch = state.host?.epoch;
+    if (!before || !now) return;
+    if (now.is === 'moving') this.polite = now.toServer ? t('movingToServer') : t('movingTo', { name: now.name });
+    else if (epochs[0] === epochs[1]) {
+      if (before.is === 'moving') this.toast(t('stayedHere'));
+    } else this.toast(now.is === 'server' ? t('nowViaServer') : t('nowHostedBy', { name: now.name }));
   }
 
   async #stopScreen(): Promise<void> {

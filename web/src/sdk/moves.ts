@@ -1,0 +1,70 @@
+// What a change of hosts cost the person who watched it. Owns: the merged time line of each picture, over both legs. Pure; times in
+// milliseconds of one clock.
+
+import type { Epoch, TrackId } from './protocol.gen.ts';
+
+export interface MoveCost {
+  readonly epoch: Epoch;
+  readonly kind: 'planned' | 'failover';
+  /** From the beginning until everything came from the new host; null where it was undone. */
+  readonly tookMs: number | null;
+  /** Longest time between two pictures around the change, of the picture for which it was worst; null where none was shown. */
+  readonly longestGapMs: number | null;
+  /** The same for the same picture, in as long a time before. */
+  readonly baselineMs: number | null;
+  /** Sound that was made up because it was missing; null where it was undone. */
+  readonly concealedMs: number | null;
+}
+
+/** A change shows in what is drawn this long before it is noticed and after it is over. */
+export const BEFORE_MS = 400;
+export const AFTER_MS = 850;
+const LEAST_BASELINE_MS = 2000;
+const KEPT_MS = 15_000;
+const MOST_KEPT = 1000;
+
+export class TimeLine {
+  readonly #shown = new Map<TrackId, number[]>();
+
+  /** A picture was shown. `skipped` pictures were shown between this call and the one before. */
+  frame(track: TrackId, now: number, skipped = 0): void {
+    const times = this.#shown.get(track) ?? [];
+    this.#shown.set(track, times);
+    const last = times.at(-1) ?? now;
+    for (let index = 1; index <= skipped; index += 1) times.push(last + ((now - last) * index) / (skipped + 1));
+    times.push(now);
+    const old = times.findIndex((time) => time >= now - KEPT_MS);
+    times.splice(0, Math.max(old, times.length - MOST_KEPT));
+  }
+
+  /** It pauses on purpose or is not shown any more: the time until the next picture is no gap. */
+  pause(track: TrackId): void {
+    this.#shown.delete(track);
+  }
+
+  clear(): void {
+    this.#shown.clear();
+  }
+
+  /** The worst picture's longest gap in a stretch of time, and the same picture's before it. */
+  cost(from: number, to: number): { longestGapMs: number | null; baselineMs: number | null } {
+    const length = Math.max(LEAST_BASELINE_MS, to - from);
+    const costs = [...this.#shown.values()].flatMap((times) => {
+      const gap = longest(times, from, to);
+      return gap === null ? [] : [{ gap, baseline: longest(times, from - length, from) }];
+    });
+    const [worst] = costs.toSorted((a, b) => b.gap - (b.baseline ?? 0) - (a.gap - (a.baseline ?? 0)));
+    return { longestGapMs: worst ? Math.round(worst.gap) : null, baselineMs: worst?.baseline == null ? null : Math.round(worst.baseline) };
+  }
+}
+
+/** The longest time between two neighbours of which one lies in the stretch; a gap that still lasts at its end counts. */
+function longest(times: readonly number[], from: number, to: number): number | null {
+  let most: number | null = null;
+  for (let index = 0; index < times.length; index += 1) {
+    const [here = 0, next = Math.max(to, here)] = [times[index], times[index + 1]];
+    if (next < from || here > to) continue;
+    most = Math.max(most ?? 0, next - here);
+  }
+  return most;
+}
