@@ -2,9 +2,11 @@
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+
+import { until } from './wait.mjs';
 
 export const repository = fileURLToPath(new URL('../../../', import.meta.url));
 const binary = process.env.BATON_BIN ?? `${process.env.CARGO_TARGET_DIR ?? `${repository}target`}/debug/baton`;
@@ -13,6 +15,7 @@ const READY_MS = 15_000;
 export class Baton {
   #child;
   #ready;
+  #log;
 
   /** Starts `baton ...words --json`; `addresses` overrides the free ports. */
   static async start(log, words = [], addresses = {}) {
@@ -32,18 +35,19 @@ export class Baton {
         resolve(JSON.parse(line));
       });
     });
-    return new Baton(child, await ready);
+    return new Baton(child, await ready, log);
   }
 
-  /** An invitation to a room, for a service that was started with this secret. */
-  static invitation(secret, room) {
-    return execFileSync(binary, ['token', '--room', room], { env: { ...process.env, BATON_SECRET: secret }, encoding: 'utf8' })
+  /** An invitation to a room, for a service that was started with this secret; `words` are more flags of `baton token`. */
+  static invitation(secret, room, words = []) {
+    return execFileSync(binary, ['token', '--room', room, ...words], { env: { ...process.env, BATON_SECRET: secret }, encoding: 'utf8' })
       .split('\n').map((line) => line.match(/[\w-]+\.[\w-]+\.[\w-]+/)?.[0]).find(Boolean);
   }
 
-  constructor(child, ready) {
+  constructor(child, ready, log) {
     this.#child = child;
     this.#ready = ready;
+    this.#log = log;
   }
 
   get pid() {
@@ -59,6 +63,12 @@ export class Baton {
 
   port(listener) {
     return Number(this.address(listener).split(':').at(-1));
+  }
+
+  /** The number that signaling knows this host by, once it is linked. */
+  hostNumber() {
+    const look = () => readFileSync(this.#log, 'utf8').replaceAll(/\u001B\[\d*m/g, '').match(/accepted this host host=h?(\d+)/)?.[1];
+    return until('the host is linked', 5000, look).then(Number);
   }
 
   /** The page by a name that browsers trust with cameras. */

@@ -174,7 +174,9 @@ export class Path extends Emitter<PathEvents> {
       await leg.accept(sdp);
     } catch (error) {
       console.warn(`leg ${leg.id}: the answer of host ${this.host} is not taken:`, error);
-      this.step(leg, 'failed');
+      if (leg !== this.#leg) return false;
+      this.refused('offer_rejected');
+      this.emit('missed', this.#attempt);
       return false;
     }
     if (leg !== this.#leg) return false;

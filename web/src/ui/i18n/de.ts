@@ -108,7 +108,7 @@ export const de = {
   nowViaServer: 'Jetzt trägt der Server das Gespräch',
   stayedHere: 'Das Gespräch bleibt, wo es war',
   hostCentralText: 'Ton und Bild laufen über den Server „{name}“, bis zu ihm und von ihm verschlüsselt.',
-  hostParticipantText: 'Ton und Bild laufen über den Computer von {name}, bis zu ihm und von ihm verschlüsselt.',
+  hostParticipantText: 'Ton und Bild laufen über „{name}“, den Computer von jemandem hier, bis zu ihm und von ihm verschlüsselt.',
   close: 'Schließen',
 
   reconnecting: 'Verbinde neu…',

@@ -106,7 +106,7 @@ export const en = {
   nowViaServer: 'The server carries the call now',
   stayedHere: 'The call stays where it was',
   hostCentralText: 'Sound and pictures travel through the server “{name}”, encrypted to it and from it.',
-  hostParticipantText: 'Sound and pictures travel through the computer of {name}, encrypted to it and from it.',
+  hostParticipantText: 'Sound and pictures travel through “{name}”, the computer of a participant, encrypted to it and from it.',
   close: 'Close',
 
   reconnecting: 'Reconnecting…',
