@@ -11,10 +11,10 @@ use std::num::NonZeroUsize;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use baton_engine::Config;
 use baton_engine::sdp::{CandidatePolicy, Fingerprint};
 use baton_engine::transport::Certificate;
-use baton_protocol::{HostCommand, RoomId};
+use baton_engine::{Bitrate, Config};
+use baton_protocol::{HostCommand, HostKind, RoomId};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
@@ -23,14 +23,17 @@ use announce::{Announced, reachable_addresses};
 use handover::Neighbours;
 use snapshot::{Snapshot, Snapshots};
 use streams::Exchange;
+use tenure::Tenure;
 use worker::{Control, Engine, Worker};
 
 pub(crate) mod announce;
+pub(crate) mod clock;
 mod framing;
 mod handover;
 pub(crate) mod snapshot;
 mod socket;
 mod streams;
+mod tenure;
 mod worker;
 
 /// How a host is set up.
@@ -44,8 +47,13 @@ pub struct HostConfig {
     pub workers: NonZeroUsize,
     /// Serve participants without UDP on the same port by TCP (RFC 6544).
     pub tcp: bool,
-    /// ICE-lite (RFC 8445 section 2.5): right for a host with an address of its own, wrong behind a NAT.
-    pub ice_lite: bool,
+    /// Whose computer it is. The operator's has an address of its own (ICE-lite) and serves whom signaling sends; a participant's looks
+    /// for ways through NATs, and needs grants, leases and tickets.
+    pub kind: HostKind,
+    /// The certificate of every leg.
+    pub certificate: Certificate,
+    /// Bits per second that all legs together may be sent; `None`: no limit is known.
+    pub uplink_bps: Option<u64>,
 }
 
 impl HostConfig {
@@ -109,7 +117,8 @@ impl Host {
     ///
     /// Must be called inside a tokio runtime, which then carries commands to the workers; media never passes through it.
     pub fn start(config: &HostConfig, link: HostLink) -> Result<Self, StartError> {
-        let workers = if cfg!(target_os = "linux") {
+        let is_participant = config.kind == HostKind::Participant;
+        let workers = if cfg!(target_os = "linux") && !is_participant {
             config.workers.get()
         } else {
             1
@@ -119,16 +128,16 @@ impl Host {
         let announced = reachable_addresses(media, sockets.is_dual, &config.announce)
             .map_err(StartError::Interfaces)?;
 
-        let certificate =
-            Certificate::generate().map_err(|error| StartError::Engine(error.to_string()))?;
+        let certificate = &config.certificate;
         let setup = Config {
             announced: announced.clone(),
             has_tcp: config.tcp,
-            ice_lite: config.ice_lite,
+            ice_lite: !is_participant,
             candidates: CandidatePolicy {
                 is_loopback_allowed: media.ip().is_loopback(),
             },
-            uplink: None,
+            reflects: !is_participant,
+            uplink: config.uplink_bps.map(Bitrate),
         };
         let neighbours = Neighbours::introduce(workers);
         let directory = neighbours
@@ -152,7 +161,9 @@ impl Host {
             let (publisher, reader) = watch::channel(Snapshot::default());
             let (stream, happenings) = mpsc::channel(streams::QUEUE);
             let messages = link.messages.clone();
-            let worker = Worker::new(engine, neighbours, inbox, messages, happenings, publisher);
+            let tenure = is_participant.then(|| Tenure::new(certificate.fingerprint()));
+            let inlets = (inbox, happenings);
+            let worker = Worker::new((engine, tenure), neighbours, inlets, messages, publisher);
             spawn(index, worker, sockets)?;
             streams.push(stream);
             controls.push(control);
@@ -190,6 +201,14 @@ impl Host {
     /// SHA-256 of the certificate of every leg: what a grant names.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
+    }
+
+    /// Asks another host, which tells whoever asks, under which address this one is seen from outside.
+    pub async fn set_reflector(&self, server: SocketAddr) {
+        for worker in &self.workers {
+            // An error means that the worker is gone already.
+            let _ = worker.send(Control::Reflector(server)).await;
+        }
     }
 
     /// Reader of the workers' counters; stays valid after the host is gone.
@@ -265,12 +284,13 @@ fn spawn(
 async fn dispatch(mut commands: mpsc::Receiver<HostCommand>, workers: Vec<mpsc::Sender<Control>>) {
     let pins = RandomState::new();
     while let Some(command) = commands.recv().await {
-        let Some(room) = room_of(&command) else {
-            continue;
+        let worker = match room_of(&command) {
+            Some(room) => workers.get(pin(&pins, room, workers.len())),
+            // A participant's computer learns by it whose word it has to believe; it has one worker.
+            None if matches!(command, HostCommand::Accepted { .. }) => workers.first(),
+            None => continue,
         };
-        let Some(worker) = workers.get(pin(&pins, room, workers.len())) else {
-            continue;
-        };
+        let Some(worker) = worker else { continue };
         if worker.send(Control::Command(command)).await.is_err() {
             tracing::error!("a media thread is gone; its rooms are not served any more");
         }

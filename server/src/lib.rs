@@ -16,8 +16,11 @@
 
 mod host;
 pub mod link;
+pub mod papers;
 mod stop;
 
+pub use baton_engine::sdp::Fingerprint;
+pub use baton_engine::transport::Certificate;
 pub use host::announce::{Announced, reachable_addresses};
 pub use host::snapshot::{Snapshot, Snapshots, Traffic};
 pub use host::{Host, HostConfig, StartError};

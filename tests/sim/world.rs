@@ -364,6 +364,7 @@ impl Site {
             has_tcp: false,
             ice_lite: true,
             candidates: CandidatePolicy::default(),
+            reflects: false,
             uplink: None,
         };
         // The certificate is random, and no keyed leg ever looks at it.

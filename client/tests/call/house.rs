@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use baton_client::view::Size;
 use baton_client::{Call, CallEvent, Plan, Publication, SlotReport};
+use baton_protocol::{HostCommand, HostHello, HostId, HostKind, HostMessage, PROTOCOL_VERSION};
 use baton_server::link::Trust;
-use baton_server::{Host, HostConfig, HostLink, Snapshot};
+use baton_server::{Certificate, Host, HostConfig, HostLink, Snapshot};
 use baton_signaling::{Access, Secret, Service, ServiceConfig, router};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -29,28 +30,20 @@ impl House {
             Access::Open,
             Secret::new([7; 32]).unwrap(),
         ));
-        let local = service.local_host("central");
-        let link = HostLink {
-            commands: local.commands,
-            messages: local.messages,
-        };
-        let config = HostConfig {
-            media: "127.0.0.1:0".parse().unwrap(),
-            announce: Vec::new(),
-            workers: NonZeroUsize::MIN,
-            tcp: true,
-            ice_lite: true,
-        };
-        let host = Host::start(&config, link).unwrap();
+        let (_, host) = start_host(&service, "central").await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let inside = listener.local_addr().unwrap();
-        let site = router(service).into_make_service_with_connect_info::<SocketAddr>();
+        let site = router(service.clone()).into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, site).await.unwrap() });
         let (door, cuts) = watch::channel(0);
         let outside = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let link = format!("http://{}/r/standup", outside.local_addr().unwrap());
         tokio::spawn(let_in(outside, inside, cuts));
-        Self { link, door, host }
+        Self {
+            link,
+            door,
+            host,
+        }
     }
 
     /// Waits until the host counted so many legs that agreed on AES-GCM, and none on AES-CM.
@@ -73,6 +66,44 @@ impl House {
     pub(crate) fn cut_sockets(&self) {
         self.door.send_modify(|cuts| *cuts += 1);
     }
+}
+
+async fn start_host(service: &Service, name: &str) -> (HostId, Host) {
+    let certificate = Certificate::generate().unwrap();
+    let mut local = service.local_host(name);
+    let hello = HostHello {
+        protocol: PROTOCOL_VERSION,
+        name: name.to_owned(),
+        kind: HostKind::Central,
+        host: None,
+        fingerprint: Some(certificate.fingerprint().digits()),
+        rooms: Vec::new(),
+        denials: Vec::new(),
+    };
+    local
+        .messages
+        .send(HostMessage::Hello(hello))
+        .await
+        .unwrap();
+    let id = loop {
+        if let Some(HostCommand::Accepted { host, .. }) = local.commands.recv().await {
+            break host;
+        }
+    };
+    let link = HostLink {
+        commands: local.commands,
+        messages: local.messages,
+    };
+    let config = HostConfig {
+        media: "127.0.0.1:0".parse().unwrap(),
+        announce: Vec::new(),
+        workers: NonZeroUsize::MIN,
+        tcp: true,
+        kind: HostKind::Central,
+        certificate,
+        uplink_bps: None,
+    };
+    (id, Host::start(&config, link).unwrap())
 }
 
 async fn let_in(outside: TcpListener, inside: SocketAddr, cuts: watch::Receiver<u32>) {

@@ -7,6 +7,7 @@ mod fanout;
 mod lifecycle;
 mod negotiation;
 pub(crate) mod schedule;
+mod terms;
 #[cfg(test)]
 mod tests;
 
@@ -22,11 +23,13 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::allocate::{Allocator, Claim};
+use crate::asker::Asker;
 use crate::bitrate::Bitrate;
 use crate::demux::Demux;
 use crate::inbound::Admitted;
 use crate::io::{Config, Datagram, EngineError, Event, KeyedLeg, Routed};
 use crate::leg::{Leg, Link};
+use crate::reflect::Reflections;
 use crate::room::Room;
 use crate::rtp::{self, Class};
 use crate::sdp::Candidate;
@@ -69,6 +72,9 @@ pub struct Engine {
     stats: Stats,
     /// Most engines have none, and are spared the search.
     keyed_legs: usize,
+    /// Replies to those who ask for their own address.
+    reflections: Reflections,
+    asker: Asker,
 }
 
 impl Engine {
@@ -105,6 +111,8 @@ impl Engine {
             events: VecDeque::new(),
             stats: Stats::default(),
             keyed_legs: 0,
+            reflections: Reflections::default(),
+            asker: Asker::default(),
         })
     }
 
@@ -125,6 +133,13 @@ impl Engine {
             Class::TurnChannel | Class::Unknown => None,
         };
         let Some(key) = key else {
+            if class == Class::Stun && self.asker.handle(&datagram, self.epoch.tick(now)) {
+                return Routed::Here;
+            }
+            if self.config.reflects && class == Class::Stun && self.reflections.handle(&datagram) {
+                self.stats.reflected += 1;
+                return Routed::Here;
+            }
             self.stats.unroutable += 1;
             return Routed::Elsewhere;
         };
@@ -234,18 +249,16 @@ impl Engine {
                     self.close_leg(key, now);
                 }
             }
-            HostCommand::CloseRoom { room } => {
-                let keys = self
-                    .rooms_by_id
-                    .get(&room)
-                    .and_then(|key| self.rooms.get(*key));
-                for key in keys.map(|room| room.legs.clone()).unwrap_or_default() {
-                    self.close_leg(key, now);
-                }
-            }
-            // What signaling wants to be told again is kept by the link.
+            HostCommand::CloseRoom { room } => self.close_room(&room, now),
+            HostCommand::Serve {
+                room,
+                epoch,
+                role,
+                grant,
+                lease_ms,
+            } => self.take_role(&room, epoch, (role, grant), lease_ms.is_some(), now),
+            // What signaling wants to be told again is kept by the link, and whether a lease still holds by the caller.
             HostCommand::Accepted { .. }
-            | HostCommand::Serve { .. }
             | HostCommand::Lease { .. }
             | HostCommand::ProbeUplink { .. }
             | HostCommand::Deny { .. }
@@ -329,6 +342,10 @@ impl Engine {
             return;
         };
         room.scheduled = Tick::NEVER;
+        self.keep_term(key, now);
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
         if room.refresh_due <= now {
             let speakers_changed = room.refresh(now);
             self.share_uplink();
@@ -382,11 +399,12 @@ impl Engine {
                     .is_some_and(|room| room.scheduled == due),
             };
             if is_current {
-                return Some(self.epoch.instant(due));
+                return Some(self.epoch.instant(due.min(self.asker.deadline())));
             }
             self.sleepers.pop();
         }
-        None
+        let asks = self.asker.deadline();
+        (asks < Tick::NEVER).then(|| self.epoch.instant(asks))
     }
 
     /// Counters so far.
@@ -404,8 +422,8 @@ impl Engine {
         let rooms = self.rooms.iter().map(|(_, room)| {
             let legs = room.legs.iter().filter_map(|key| self.legs.get(*key));
             RosterRoom {
-                role: None,
-                grant: None,
+                role: room.term.as_ref().map(|term| term.role),
+                grant: room.term.as_ref().and_then(|term| term.grant.clone()),
                 room: room.id.clone(),
                 epoch: room.epoch,
                 legs: legs.map(|leg| room.roster(leg)).collect(),

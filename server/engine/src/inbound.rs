@@ -82,6 +82,7 @@ impl Leg {
         };
         let extensions = Extensions::parse(&self.maps_in, bytes, &header);
         let transport_sequence = extensions.transport_sequence;
+        let size = bytes.len();
         let packet = Packet {
             header,
             extensions,
@@ -110,6 +111,7 @@ impl Leg {
         };
         self.keep_stream(known, header.ssrc, fresh, bound, publications, now);
         self.heard = now;
+        self.uplink.note(size, transport_sequence, now);
         stats.packets_in += 1;
         stats.bytes_in += outcome.bytes as u64;
         stats.rtx_in += u64::from(outcome.repaired);

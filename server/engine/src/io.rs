@@ -20,6 +20,8 @@ pub struct Config {
     pub ice_lite: bool,
     /// Which candidates of participants a full ICE agent may send checks to.
     pub candidates: CandidatePolicy,
+    /// Tell whoever asks plainly (STUN) from which address they come: for a host that everybody can reach.
+    pub reflects: bool,
     /// What all legs together may send, in bits per second; `None`: no limit is known. A host behind a home line has one.
     pub uplink: Option<Bitrate>,
 }

@@ -8,7 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use baton_protocol::{
-    CONTROL_CHANNEL, Grants, LegId, LegState, MediaKind, ParticipantId, PathFromHost, ViewMode,
+    CONTROL_CHANNEL, Grants, LegId, LegState, MediaKind, PULSE_CHANNEL, ParticipantId,
+    PathFromHost, ViewMode,
 };
 
 use crate::allocate::{Outcome, Patience};
@@ -28,6 +29,7 @@ use crate::srtp::{Inbound, Outbound, Profile};
 use crate::stats::Stats;
 use crate::time::Tick;
 use crate::transport::Transport;
+use crate::uplink::Uplink;
 
 /// Nothing authentic was heard for so long: the leg is silent. Firefox checks consent every five seconds.
 const SILENT_AFTER: Duration = Duration::from_secs(15);
@@ -82,6 +84,7 @@ pub(crate) struct Leg {
     pub(crate) slots: Vec<Slot>,
     pub(crate) publications: Vec<Key>,
     pub(crate) arrivals: Arrivals,
+    pub(crate) uplink: Uplink,
     /// Sender of this host's RTCP.
     pub(crate) ssrc: Ssrc,
     pub(crate) cname: String,
@@ -170,6 +173,7 @@ impl Leg {
             slots: Vec::new(),
             publications: Vec::new(),
             arrivals: Arrivals::default(),
+            uplink: Uplink::default(),
             ssrc: opening.ssrc,
             cname: format!("baton-{:08x}", opening.ssrc.0),
             session: opening.session,
@@ -273,13 +277,25 @@ impl Leg {
                     tracing::debug!(participant = %self.participant, %error, "a path message was not sent");
                 }
             }
-            Link::Keyed => {
-                if self.keyed_path.len() >= MAX_CONTROL {
-                    self.keyed_path.pop_front();
-                }
-                self.keyed_path.push_back(message.clone());
-            }
+            Link::Keyed => self.push_keyed(message),
         }
+    }
+
+    /// Sends a heartbeat, which is `text`. One that cannot leave now is no news later.
+    pub(crate) fn send_pulse(&mut self, message: &PathFromHost, text: &str, now: Instant) {
+        match &mut self.link {
+            Link::Full(transport) => {
+                let _ = transport.send(PULSE_CHANNEL, text, now);
+            }
+            Link::Keyed => self.push_keyed(message),
+        }
+    }
+
+    fn push_keyed(&mut self, message: &PathFromHost) {
+        if self.keyed_path.len() >= MAX_CONTROL {
+            self.keyed_path.pop_front();
+        }
+        self.keyed_path.push_back(message.clone());
     }
 
     /// Is there something to be sent?
@@ -426,7 +442,7 @@ impl Leg {
 }
 
 /// Puts one datagram at the start of the buffer, which keeps its length: growing it again for media would clear all of it.
-fn fill(buf: &mut Vec<u8>, datagram: &[u8]) -> usize {
+pub(crate) fn fill(buf: &mut Vec<u8>, datagram: &[u8]) -> usize {
     if buf.len() < datagram.len() {
         buf.resize(datagram.len(), 0);
     }

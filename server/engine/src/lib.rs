@@ -12,6 +12,7 @@
 
 mod allocate;
 mod arrivals;
+mod asker;
 mod bitrate;
 pub mod codec;
 mod demux;
@@ -29,6 +30,7 @@ mod pace;
 mod padding;
 mod publication;
 mod reception;
+mod reflect;
 mod ring;
 mod room;
 pub mod rtcp;
@@ -40,8 +42,10 @@ mod slot;
 mod speaker;
 pub mod srtp;
 mod stats;
+mod term;
 mod time;
 pub mod transport;
+mod uplink;
 
 pub use bitrate::Bitrate;
 pub use demux::stun_ufrag;

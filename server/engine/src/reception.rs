@@ -133,6 +133,17 @@ impl Reception {
         self.transit = Some(transit);
     }
 
+    /// Interarrival jitter in microseconds.
+    pub(crate) fn jitter_us(&self, clock_rate: u32) -> u32 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "not negative, and cut at the largest"
+        )]
+        let jitter = (self.jitter * 1e6 / f64::from(clock_rate.max(1))) as u32;
+        jitter
+    }
+
     /// Notes a sender report.
     pub(crate) fn handle_sender_report(&mut self, ntp_middle: u32, now: Tick) {
         self.sender_report = Some((ntp_middle, now));

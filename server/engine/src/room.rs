@@ -7,8 +7,8 @@ mod allot;
 use std::time::Duration;
 
 use baton_protocol::{
-    Epoch, MediaKind, ParticipantId, PathFromHost, RoomId, SlotShown, SlotView, Source, TrackId,
-    ViewMode,
+    Epoch, HostRole, MediaKind, ParticipantId, PathFromHost, RoomId, SlotShown, SlotView, Source,
+    TrackId, ViewMode,
 };
 use baton_protocol::{PauseReason, RosterLeg};
 
@@ -16,6 +16,7 @@ use crate::leg::Leg;
 use crate::publication::Publication;
 use crate::slab::{Key, Slab};
 use crate::speaker::{ActiveSpeaker, Loudness};
+use crate::term::Term;
 use crate::time::Tick;
 
 /// Time between two looks at who speaks.
@@ -39,6 +40,8 @@ pub(crate) struct Room {
     /// Deadline that is in the engine's heap.
     pub(crate) scheduled: Tick,
     pub(crate) refresh_due: Tick,
+    /// What signaling said this host is here; absent where it said nothing.
+    pub(crate) term: Option<Term>,
     speaker: ActiveSpeaker,
     speakers: Vec<ParticipantId>,
     loudness: Vec<(u32, Loudness)>,
@@ -54,6 +57,7 @@ impl Room {
             is_dirty: false,
             scheduled: Tick::NEVER,
             refresh_due: now,
+            term: None,
             speaker: ActiveSpeaker::default(),
             speakers: Vec::new(),
             loudness: Vec::new(),
@@ -79,12 +83,22 @@ impl Room {
 
     /// When the room next wants to be woken.
     pub(crate) fn deadline(&self) -> Tick {
+        let term = self.term.as_ref().map_or(Tick::NEVER, Term::deadline);
+        if self.legs.is_empty() {
+            return term;
+        }
         let layers = self
             .publications
             .iter()
             .flat_map(|(_, publication)| &publication.layers);
         let hold = layers.filter_map(crate::layer::Layer::hold_deadline).min();
-        self.refresh_due.min(hold.unwrap_or(Tick::NEVER))
+        self.refresh_due.min(hold.unwrap_or(Tick::NEVER)).min(term)
+    }
+
+    /// Is there nothing to remember? Whoever has a part here may get legs at any time, and no older epoch than it has seen.
+    pub(crate) fn is_over(&self) -> bool {
+        let has_part = |term: &Term| term.role != HostRole::Draining;
+        self.legs.is_empty() && !self.term.as_ref().is_some_and(has_part)
     }
 
     /// Looks at who speaks. True when participants have to be told.

@@ -41,6 +41,8 @@ pub struct Stats {
     pub replayed: u64,
     /// Datagrams that no leg knows.
     pub unroutable: u64,
+    /// Computers that asked for their own address and were told.
+    pub reflected: u64,
     /// Datagrams that make no sense.
     pub malformed: u64,
     /// RTP packets of no declared track.
@@ -67,6 +69,10 @@ pub struct Stats {
     pub estimate_sum: u64,
     /// Gauge: bits per second that the worst of these legs carries, 0 if there is none.
     pub estimate_least: u64,
+    /// Gauge: longest time that packets wait on a leg's line, in milliseconds.
+    pub queue_ms: u64,
+    /// Gauge: share of what was sent that was lost on the worst line, in parts per million.
+    pub loss_ppm: u64,
     /// Gauge: legs whose packets wait for more than a tenth of a second on the line.
     pub legs_queueing: u64,
     /// Packets that were not forwarded to a subscriber, by [`DropReason`] in the order of [`DropReason::ALL`].

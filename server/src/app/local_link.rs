@@ -4,30 +4,21 @@
 use std::time::Duration;
 
 use baton_protocol::{HostHello, HostKind, HostMessage, PROTOCOL_VERSION};
-use baton_server::HostLink;
 use baton_server::link::Roster;
+use baton_server::{Fingerprint, HostLink};
 use baton_signaling::{LocalHostLink, Service};
 use tokio::sync::mpsc;
 
-/// Links a host called `name`; lives until the host drops its end.
-pub(crate) fn link(service: Service, name: String) -> HostLink {
+/// Links a host called `name`, whose legs show a certificate with this fingerprint; lives until the host drops its end.
+pub(crate) fn link(service: Service, name: String, fingerprint: Fingerprint) -> HostLink {
     let (commands, command_inbox) = mpsc::channel(QUEUE);
     let (message_outbox, mut messages) = mpsc::channel(QUEUE);
     tokio::spawn(async move {
         let mut roster = Roster::default();
-        let mut local = service.local_host(&name);
-        while relay(&mut local, &commands, &mut messages, &mut roster)
-            .await
-            .is_ok()
-        {
-            if service.is_stopped() {
-                return;
-            }
-            tracing::warn!("signaling cut the link to the host; it is made again");
-            tokio::time::sleep(PAUSE).await;
-            local = service.local_host(&name);
+        loop {
+            let mut local = service.local_host(&name);
             let hello = HostHello {
-                fingerprint: None,
+                fingerprint: Some(fingerprint.digits()),
                 protocol: PROTOCOL_VERSION,
                 name: name.clone(),
                 kind: HostKind::Central,
@@ -37,6 +28,12 @@ pub(crate) fn link(service: Service, name: String) -> HostLink {
             };
             // A failure shows as the end of the commands.
             let _ = local.messages.send(HostMessage::Hello(hello)).await;
+            let ended = relay(&mut local, &commands, &mut messages, &mut roster).await;
+            if ended.is_err() || service.is_stopped() {
+                return;
+            }
+            tracing::warn!("signaling cut the link to the host; it is made again");
+            tokio::time::sleep(PAUSE).await;
         }
     });
     HostLink {

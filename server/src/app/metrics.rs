@@ -212,6 +212,11 @@ fn media(page: &mut Page<'_>, workers: &[Snapshot]) -> fmt::Result {
         "Transmits lost to a full send buffer",
         sum(|w| w.traffic.send_dropped),
     )?;
+    page.counter(
+        "reflected",
+        "Computers that asked for their own address and were told",
+        sum(|w| w.engine.reflected),
+    )?;
     page.gauge(
         "media_connections",
         "Connections that carry media by TCP",

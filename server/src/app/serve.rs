@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use baton_protocol::HostKind;
 use baton_server::link::{RemoteLink, connect};
-use baton_server::{Host, HostConfig, HostLink};
+use baton_server::{Certificate, Host, HostConfig, HostLink};
 use baton_signaling::{Access, Keys, Secret, Service, ServiceConfig, Turn};
 
 use super::admin::Admin;
@@ -50,14 +50,18 @@ pub(crate) async fn start(command: Command, config: &Config) -> anyhow::Result<R
             Some(Service::new(service_config(config)?))
         }
     };
+    let certificate = Certificate::generate().context("cannot make a DTLS certificate")?;
     let link = match (&service, command) {
         (Some(service), Command::All) => {
-            Some(local_link::link(service.clone(), config.name.clone()))
+            let (name, fingerprint) = (config.name.clone(), certificate.fingerprint());
+            Some(local_link::link(service.clone(), name, fingerprint))
         }
-        (None, _) => Some(remote_link(config)?),
+        (None, _) => Some(remote_link(config, &certificate)?),
         (Some(_), _) => None,
     };
-    let host = link.map(|link| start_host(config, link)).transpose()?;
+    let host = link
+        .map(|link| start_host(config, certificate, link))
+        .transpose()?;
     if let Some(host) = &host {
         host.snapshots().ready().await;
     }
@@ -136,24 +140,27 @@ fn service_config(config: &Config) -> anyhow::Result<ServiceConfig> {
     })
 }
 
-fn remote_link(config: &Config) -> anyhow::Result<HostLink> {
+fn remote_link(config: &Config, certificate: &Certificate) -> anyhow::Result<HostLink> {
     let remote = RemoteLink {
         url: config.signaling.clone().unwrap_or_default(),
         credential: invite::host_credential(config)?,
         trust: config.trust.clone(),
         name: config.name.clone(),
         kind: HostKind::Central,
+        fingerprint: certificate.fingerprint(),
     };
     Ok(connect(&remote)?)
 }
 
-fn start_host(config: &Config, link: HostLink) -> anyhow::Result<Host> {
+fn start_host(config: &Config, certificate: Certificate, link: HostLink) -> anyhow::Result<Host> {
     let host = HostConfig {
         media: config.media,
         announce: config.announce.clone(),
         workers: config.workers,
         tcp: config.media_tcp,
-        ice_lite: true,
+        kind: HostKind::Central,
+        certificate,
+        uplink_bps: None,
     };
     Ok(Host::start(&host, link)?)
 }

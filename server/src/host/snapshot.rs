@@ -39,6 +39,8 @@ pub struct Traffic {
     pub handover_dropped: u64,
     /// Datagrams that no worker knows.
     pub unknown: u64,
+    /// Send calls not made because this computer stood still and the call may not be its own any more.
+    pub withheld: u64,
     /// Connections now that carry media by TCP.
     pub streams: u64,
     /// Datagrams lost because the connection they were for did not keep up.

@@ -232,7 +232,9 @@ fn rig(workers: usize) -> Rig {
         announce: Vec::new(),
         workers: NonZeroUsize::new(workers).unwrap(),
         tcp: true,
-        ice_lite: true,
+        kind: HostKind::Central,
+        certificate: Certificate::generate().unwrap(),
+        uplink_bps: None,
     };
     let (commands, inbox) = mpsc::channel(4);
     let (outbox, messages) = mpsc::channel::<HostMessage>(4);

@@ -23,7 +23,10 @@ use super::handover::{Handover, Neighbours, Parcel};
 use super::snapshot::{PERIOD, Snapshot, Traffic};
 use super::socket::{Batch, MediaSocket};
 use super::streams::{Happening, Streams};
+use super::tenure::Tenure;
+use leave::Meter;
 
+mod leave;
 #[cfg(test)]
 mod standin;
 
@@ -32,6 +35,8 @@ mod standin;
 pub(crate) enum Control {
     /// By signaling, for one of its rooms.
     Command(HostCommand),
+    /// A host that tells others under which address it sees them.
+    Reflector(SocketAddr),
     /// Say goodbye and end.
     Stop,
 }
@@ -47,6 +52,9 @@ enum Wake {
 
 pub(crate) struct Worker {
     engine: Engine,
+    /// By whose leave it forwards, on a participant's computer.
+    tenure: Option<Tenure>,
+    meter: Meter,
     neighbours: Option<Neighbours>,
     control: mpsc::Receiver<Control>,
     messages: mpsc::Sender<HostMessage>,
@@ -64,16 +72,17 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(
-        engine: Engine,
+        (engine, tenure): (Engine, Option<Tenure>),
         neighbours: Option<Neighbours>,
-        control: mpsc::Receiver<Control>,
+        (control, happenings): (mpsc::Receiver<Control>, mpsc::Receiver<Happening>),
         messages: mpsc::Sender<HostMessage>,
-        happenings: mpsc::Receiver<Happening>,
         snapshots: watch::Sender<Snapshot>,
     ) -> Self {
         let now = Instant::now();
         Self {
             engine,
+            tenure,
+            meter: Meter::default(),
             neighbours,
             control,
             messages,
@@ -98,12 +107,14 @@ impl Worker {
         let mut wake = Wake::Look;
         loop {
             let now = Instant::now();
+            self.look();
             let is_last = self.obey(wake, now);
             self.receive(&sockets, now);
             self.take_over(now);
             self.take_streams(now);
             self.expire(now);
             self.transmit(&sockets, now).await;
+            self.renew();
             self.report(&sockets);
             self.publish(&mut sockets, now);
             if is_last {
@@ -131,7 +142,8 @@ impl Worker {
         for _ in 0..COMMANDS_PER_TURN {
             match next.take().or_else(|| self.control.try_recv().ok()) {
                 None => return false,
-                Some(Control::Command(command)) => self.engine.handle_command(command, now),
+                Some(Control::Command(command)) => self.command(command, now),
+                Some(Control::Reflector(server)) => self.engine.set_reflector(Some(server), now),
                 Some(Control::Stop) => {
                     self.engine.close(now);
                     return true;
@@ -266,6 +278,10 @@ impl Worker {
     async fn transmit(&mut self, sockets: &[MediaSocket], now: Instant) {
         let mut has_waited = false;
         while let Some(transmit) = self.engine.poll_transmit(&mut self.outgoing, now) {
+            if !self.may_send() {
+                self.traffic.withheld += 1;
+                continue;
+            }
             let bytes = self.outgoing.get(..transmit.size).unwrap_or(&self.outgoing);
             if self.streams.send(&transmit, bytes, &mut self.traffic) {
                 continue;
@@ -281,6 +297,9 @@ impl Worker {
     /// What the engine has to say, to signaling and to the other workers.
     fn report(&mut self, sockets: &[MediaSocket]) {
         while let Some(event) = self.engine.poll_event() {
+            if let (Some(tenure), Event::Message(message)) = (&mut self.tenure, &event) {
+                tenure.note_message(message);
+            }
             match event {
                 Event::Message(message) if self.backlog.len() < BACKLOG => {
                     self.backlog.push_back(message);
@@ -318,6 +337,10 @@ impl Worker {
 
     /// Last words are not waited for: whoever misses them notices the silence.
     fn part(&mut self, sockets: &[MediaSocket], destination: SocketAddr, bytes: &[u8]) {
+        if !self.may_send() {
+            self.traffic.withheld += 1;
+            return;
+        }
         let transmit = Transmit {
             destination,
             source: None,
@@ -340,6 +363,7 @@ impl Worker {
         }
         self.publish_at = now + PERIOD;
         self.traffic.streams = self.streams.len() as u64;
+        self.meter.note(self.engine.stats());
         self.snapshots.send_replace(Snapshot {
             engine: self.engine.stats().clone(),
             traffic: self.traffic,
@@ -355,7 +379,7 @@ impl Worker {
 
     async fn sleep(&mut self, sockets: &[MediaSocket]) -> Wake {
         let due = self.engine.poll_timeout().unwrap_or(self.publish_at);
-        let deadline = due.min(self.publish_at);
+        let deadline = due.min(self.publish_at).min(self.next_look());
         let readable = poll_fn(|cx| {
             let is_readable = |socket: &MediaSocket| socket.poll_readable(cx).is_ready();
             // Every socket is asked, so that each one wakes.

@@ -6,6 +6,7 @@
 use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use baton_engine::sdp::Fingerprint;
 use baton_protocol::{HostCommand, HostHello, HostId, HostKind, HostMessage, PROTOCOL_VERSION};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
@@ -28,6 +29,8 @@ pub struct RemoteLink {
     pub name: String,
     /// Whose computer it runs on.
     pub kind: HostKind,
+    /// Of the certificate that its legs show.
+    pub fingerprint: Fingerprint,
 }
 
 /// The address or the token cannot be used.
@@ -215,7 +218,7 @@ impl Session {
 
     fn hello(&self) -> HostHello {
         HostHello {
-            fingerprint: None,
+            fingerprint: Some(self.link.fingerprint.digits()),
             protocol: PROTOCOL_VERSION,
             name: self.link.name.clone(),
             kind: self.link.kind,

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use baton_protocol::limits::MAX_DENIALS;
 use baton_protocol::{
-    Answer, Denial, Epoch, HostCommand, HostMessage, LegId, LegState, ParticipantId, RoomId,
-    RosterLeg, RosterRoom, TrackId, TrackInfo,
+    Answer, Denial, Epoch, HostCommand, HostMessage, HostRole, LegId, LegState, ParticipantId,
+    RoomId, RosterLeg, RosterRoom, TrackId, TrackInfo,
 };
 
 /// Rooms with living legs, as [`baton_protocol::HostHello`] needs them, and what signaling asked to be told again.
@@ -21,6 +21,8 @@ pub struct Roster {
 #[derive(Clone, Debug)]
 struct Room {
     epoch: Epoch,
+    /// What signaling said the host is there, and by which grant.
+    part: Option<(HostRole, Option<String>)>,
     legs: BTreeMap<(ParticipantId, LegId), Vec<TrackInfo>>,
 }
 
@@ -82,8 +84,14 @@ impl Roster {
                 mementos.insert((*participant, *leg), memento.clone());
             }
             HostCommand::SetMuted { room, track, muted } => self.set_muted(room, *track, *muted),
+            HostCommand::Serve {
+                room,
+                epoch,
+                role,
+                grant,
+                ..
+            } => self.note_part(room, *epoch, (*role, grant.clone())),
             HostCommand::Accepted { .. }
-            | HostCommand::Serve { .. }
             | HostCommand::Lease { .. }
             | HostCommand::ProbeUplink { .. }
             | HostCommand::Negotiate(_)
@@ -104,14 +112,15 @@ impl Roster {
                 memento: mementos.and_then(|mementos| mementos.get(key).cloned()),
             };
             RosterRoom {
-                role: None,
-                grant: None,
+                role: room.part.as_ref().map(|(role, _)| *role),
+                grant: room.part.as_ref().and_then(|(_, grant)| grant.clone()),
                 room: name.clone(),
                 epoch: room.epoch,
                 legs: room.legs.iter().map(leg).collect(),
             }
         };
-        self.rooms.iter().map(room).collect()
+        let living = self.rooms.iter().filter(|(_, room)| !room.legs.is_empty());
+        living.map(room).collect()
     }
 
     /// Removals that signaling entrusted to this host.
@@ -138,9 +147,34 @@ impl Roster {
         }
     }
 
+    /// A part is remembered before there are legs, and forgotten with the last one where it was over.
+    fn note_part(&mut self, name: &RoomId, epoch: Epoch, part: (HostRole, Option<String>)) {
+        let room = self.rooms.entry(name.clone()).or_insert(Room {
+            epoch,
+            part: None,
+            legs: BTreeMap::new(),
+        });
+        if epoch >= room.epoch {
+            room.epoch = epoch;
+            room.part = Some(part);
+        }
+        self.forget_empty(name);
+    }
+
+    fn forget_empty(&mut self, name: &RoomId) {
+        let is_over = |room: &Room| {
+            let role = room.part.as_ref().map(|(role, _)| *role);
+            room.legs.is_empty() && matches!(role, None | Some(HostRole::Draining))
+        };
+        if self.rooms.get(name).is_some_and(is_over) {
+            self.rooms.remove(name);
+        }
+    }
+
     fn answered(&mut self, answer: &Answer) {
         let room = self.rooms.entry(answer.room.clone()).or_insert(Room {
             epoch: answer.epoch,
+            part: None,
             legs: BTreeMap::new(),
         });
         room.epoch = room.epoch.max(answer.epoch);
@@ -159,9 +193,7 @@ impl Roster {
             return;
         };
         room.legs.retain(|key, _| !is_gone(key));
-        if room.legs.is_empty() {
-            self.rooms.remove(name);
-        }
+        self.forget_empty(name);
     }
 
     fn set_muted(&mut self, name: &RoomId, id: TrackId, muted: bool) {
@@ -299,6 +331,39 @@ mod tests {
         assert_eq!(mementos(&roster), [kept(2), None]);
         roster.note_command(&HostCommand::CloseRoom { room: room() });
         assert!(roster.mementos.is_empty());
+    }
+
+    #[test]
+    fn a_host_says_again_what_it_is_in_its_rooms_and_by_which_grant() {
+        let mut roster = Roster::default();
+        let serve = |epoch, role, grant: Option<&str>| HostCommand::Serve {
+            room: room(),
+            epoch: Epoch(epoch),
+            role,
+            grant: grant.map(str::to_owned),
+            lease_ms: None,
+        };
+        roster.note_command(&serve(4, HostRole::Next, Some("signed")));
+        assert!(roster.rooms().is_empty(), "nobody is served yet");
+        roster.note_message(&answer(1, 1, 4));
+        roster.note_command(&serve(3, HostRole::Draining, None));
+        let known = &roster.rooms()[0];
+        assert_eq!((known.epoch, known.role), (Epoch(4), Some(HostRole::Next)));
+        assert_eq!(known.grant.as_deref(), Some("signed"));
+        roster.note_command(&HostCommand::Close {
+            room: room(),
+            participant: ParticipantId(1),
+            leg: None,
+        });
+        roster.note_message(&answer(2, 1, 4));
+        assert_eq!(roster.rooms()[0].role, Some(HostRole::Next), "still");
+        roster.note_command(&serve(5, HostRole::Draining, None));
+        roster.note_command(&HostCommand::Close {
+            room: room(),
+            participant: ParticipantId(2),
+            leg: None,
+        });
+        assert!(roster.rooms.is_empty());
     }
 
     #[test]

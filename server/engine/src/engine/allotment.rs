@@ -113,10 +113,14 @@ impl Engine {
     pub(super) fn count_estimates(&mut self) {
         let mut targets = (0, 0, u64::MAX);
         let mut queueing = 0;
+        let (mut longest, mut worst) = (Duration::ZERO, 0.0_f64);
         for (_, leg) in self.legs.iter().filter(|(_, leg)| leg.is_connected) {
             if let Some(target) = leg.budget() {
                 targets = (targets.0 + 1, targets.1 + target.0, targets.2.min(target.0));
-                queueing += u64::from(leg.estimate().queueing > LONG_QUEUE);
+                let line = leg.estimate();
+                queueing += u64::from(line.queueing > LONG_QUEUE);
+                longest = longest.max(line.queueing);
+                worst = worst.max(line.loss);
             }
         }
         let (count, sum, least) = targets;
@@ -124,5 +128,13 @@ impl Engine {
         self.stats.estimate_sum = sum;
         self.stats.estimate_least = if count > 0 { least } else { 0 };
         self.stats.legs_queueing = queueing;
+        self.stats.queue_ms = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share is between 0 and 1"
+        )]
+        let loss = (worst.clamp(0.0, 1.0) * 1e6) as u64;
+        self.stats.loss_ppm = loss;
     }
 }

@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use baton_protocol::MediaKind;
+use rand::Rng;
 
 use super::{Engine, leg_deadline, tell_view};
 use crate::io::Transmit;
+use crate::leg::fill;
 use crate::slab::Key;
 use crate::time::Tick;
 
@@ -16,6 +18,24 @@ impl Engine {
     /// Fills `buf` with the next datagrams to send. `None`: nothing is left until the next input. Call it after feeding everything there is.
     pub fn poll_transmit(&mut self, buf: &mut Vec<u8>, now: Instant) -> Option<Transmit> {
         let tick = self.epoch.tick(now);
+        let rng = &mut self.rng;
+        let fresh = || std::array::from_fn(|_| rng.next_u32().to_le_bytes()[0]);
+        if let Some((destination, question)) = self.asker.poll(fresh, tick) {
+            return Some(Transmit {
+                destination,
+                source: None,
+                size: fill(buf, &question),
+                segment_size: None,
+            });
+        }
+        if let Some((destination, source, reply)) = self.reflections.poll() {
+            return Some(Transmit {
+                destination,
+                source,
+                size: fill(buf, reply.as_bytes()),
+                segment_size: None,
+            });
+        }
         loop {
             if let Some(&key) = self.sending.front() {
                 let transmit = self.legs.get_mut(key).and_then(|leg| {

@@ -8,6 +8,7 @@ use baton_protocol::{CONTROL_CHANNEL, HostMessage, LegState, PathToHost, RoomId}
 use super::{Engine, tell_view};
 use crate::io::Event;
 use crate::leg::{Crypto, Link};
+use crate::room::Room;
 use crate::slab::Key;
 use crate::srtp::{Inbound, MasterKey, Outbound, Profile};
 use crate::time::Tick;
@@ -188,9 +189,23 @@ impl Engine {
         self.forget_empty_room(&id);
     }
 
+    /// Ends a room with all its legs.
+    pub(super) fn close_room(&mut self, id: &RoomId, now: Instant) {
+        let room = self
+            .rooms_by_id
+            .get(id)
+            .and_then(|key| self.rooms.get_mut(*key));
+        let Some(room) = room else { return };
+        room.term = None;
+        for key in room.legs.clone() {
+            self.close_leg(key, now);
+        }
+        self.forget_empty_room(id);
+    }
+
     pub(super) fn forget_empty_room(&mut self, id: &RoomId) {
         if let Some(&key) = self.rooms_by_id.get(id)
-            && self.rooms.get(key).is_none_or(|room| room.legs.is_empty())
+            && self.rooms.get(key).is_none_or(Room::is_over)
         {
             self.rooms.remove(key);
             self.rooms_by_id.remove(id);

@@ -59,6 +59,7 @@ impl Engine {
             Some(key) => (key, self.restart(key, &offer, now)?),
             None => self.open_leg(wanted, room_key, &offer, keyed, now)?,
         };
+        let reflexive = self.reflexive();
         let (Some(leg), Some(room)) = (self.legs.get_mut(key), self.rooms.get_mut(room_key)) else {
             return Err("the room was closed".to_owned());
         };
@@ -78,6 +79,7 @@ impl Engine {
         let params = AnswerParams {
             transport: &local,
             announced: &self.config.announced,
+            reflexive,
             has_tcp: self.config.has_tcp,
             is_lite: self.config.ice_lite,
             session: leg.session,
@@ -257,6 +259,7 @@ impl Engine {
         if self.config.has_tcp {
             candidates.extend(sdp::passive_candidates(&self.config.announced));
         }
+        candidates.extend(self.reflexive().map(sdp::reflexive_candidate));
         let candidates = candidates.iter().map(ToString::to_string).collect();
         let ice = IceParameters {
             ufrag: local.ufrag.clone(),

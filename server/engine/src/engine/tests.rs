@@ -4,6 +4,7 @@ mod abuse;
 mod estimate;
 mod line;
 mod people;
+mod terms;
 
 use std::time::Duration;
 

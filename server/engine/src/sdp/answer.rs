@@ -2,7 +2,7 @@
 
 use std::fmt::{Arguments, Write};
 
-use super::candidate::{host_candidates, passive_candidates};
+use super::candidate::{host_candidates, passive_candidates, reflexive_candidate};
 use super::media::{
     CodecLine, CodecName, Direction, ExtensionLine, MediaKind, MediaLine, SsrcPair,
 };
@@ -46,6 +46,8 @@ pub struct AnswerParams<'a> {
     pub transport: &'a LocalTransport,
     /// Addresses under which the host is reached.
     pub announced: &'a [SocketAddr],
+    /// The address under which another host sees this one, where a NAT is in between.
+    pub reflexive: Option<SocketAddr>,
     /// They are reached by TCP too.
     pub has_tcp: bool,
     /// ICE-lite.
@@ -187,6 +189,9 @@ impl Writer {
         self.line(format_args!("a=setup:{}", setup.as_str()));
         if is_first {
             for candidate in host_candidates(params.announced) {
+                self.line(format_args!("a=candidate:{candidate}"));
+            }
+            if let Some(candidate) = params.reflexive.map(reflexive_candidate) {
                 self.line(format_args!("a=candidate:{candidate}"));
             }
             let tcp = params.announced.iter().filter(|_| params.has_tcp);

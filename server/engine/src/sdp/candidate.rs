@@ -236,6 +236,21 @@ pub fn passive_candidates(announced: &[SocketAddr]) -> Vec<Candidate> {
     )
 }
 
+/// The address that somebody outside a NAT sees (RFC 8445 section 5.1.2: preferred less than a host's own).
+#[must_use]
+pub fn reflexive_candidate(seen: SocketAddr) -> Candidate {
+    const REFLEXIVE_PREFERENCE: u32 = 100;
+    Candidate {
+        foundation: "r1".to_owned(),
+        component: 1,
+        protocol: CandidateProtocol::Udp,
+        priority: (REFLEXIVE_PREFERENCE << 24) + (u32::from(u16::MAX) << 8) + 255,
+        address: CandidateAddress::Ip(seen.ip()),
+        port: seen.port(),
+        kind: CandidateKind::ServerReflexive,
+    }
+}
+
 fn candidates(
     announced: &[SocketAddr],
     protocol: CandidateProtocol,

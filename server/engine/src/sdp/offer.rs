@@ -113,6 +113,21 @@ impl Fingerprint {
         }
         parts.next().is_none().then_some(Self(bytes))
     }
+
+    /// The pairs of digits alone, as grants and tickets have them.
+    #[must_use]
+    pub fn digits(self) -> String {
+        let text = self.to_string();
+        text.split_once(' ')
+            .map(|(_, digits)| digits.to_owned())
+            .unwrap_or_default()
+    }
+
+    /// Reads the pairs of digits alone.
+    #[must_use]
+    pub fn parse_digits(text: &str) -> Option<Self> {
+        Self::parse(&format!("sha-256 {text}"))
+    }
 }
 
 impl fmt::Display for Fingerprint {

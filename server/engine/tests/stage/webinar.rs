@@ -59,6 +59,7 @@ impl Webinar {
             has_tcp: false,
             ice_lite: true,
             candidates: CandidatePolicy::default(),
+            reflects: false,
             uplink: None,
         };
         let certificate = Certificate::generate().expect("certificate");

@@ -136,6 +136,7 @@ fn remote(url: &str) -> RemoteLink {
         trust: Trust::default(),
         name: "central".to_owned(),
         kind: HostKind::Central,
+        fingerprint: Fingerprint([7; 32]),
     }
 }
 

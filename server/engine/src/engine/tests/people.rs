@@ -81,6 +81,10 @@ pub(super) struct Meeting {
     started: Instant,
     now: Instant,
     people: Vec<Person>,
+    /// What the host said to signaling and nobody took.
+    messages: Vec<HostMessage>,
+    /// What went to nobody of these.
+    strays: Vec<(SocketAddr, Vec<u8>)>,
     seed: u8,
 }
 
@@ -105,6 +109,7 @@ impl Meeting {
             has_tcp: false,
             ice_lite: true,
             candidates: CandidatePolicy::default(),
+            reflects: true,
             uplink: None,
         };
         let certificate = Certificate::generate().expect("certificate");
@@ -114,12 +119,33 @@ impl Meeting {
             started: now,
             now,
             people: Vec::new(),
+            messages: Vec::new(),
+            strays: Vec::new(),
             seed,
         }
     }
 
     pub(super) fn join(&mut self, name: &str, sources: &[Source], video_slots: usize) -> Who {
         self.join_as(name, sources, video_slots, |_| {})
+    }
+
+    /// Somebody who is not let in, and why.
+    pub(super) fn join_refused(&mut self) -> String {
+        self.command(HostCommand::Negotiate(negotiate(self.people.len(), &[], 1)));
+        match self.messages.pop() {
+            Some(HostMessage::Refused(refusal)) => refusal.message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What the host said to signaling since this was last asked.
+    pub(super) fn take_messages(&mut self) -> Vec<HostMessage> {
+        std::mem::take(&mut self.messages)
+    }
+
+    /// What went to addresses of nobody since this was last asked.
+    pub(super) fn take_strays(&mut self) -> Vec<(SocketAddr, Vec<u8>)> {
+        std::mem::take(&mut self.strays)
     }
 
     /// Somebody who only watches, and says when packets arrive.
@@ -644,8 +670,12 @@ impl Meeting {
                 .people
                 .iter_mut()
                 .find(|person| person.address == transmit.destination);
-            let person = person.expect("a known destination");
             let segment = transmit.segment_size.unwrap_or(transmit.size);
+            let Some(person) = person else {
+                let bytes = buf[..transmit.size].to_vec();
+                self.strays.push((transmit.destination, bytes));
+                continue;
+            };
             let mut media = 0;
             for datagram in buf[..transmit.size].chunks_mut(segment) {
                 media += usize::from(person.receive(datagram, self.now - self.started));
@@ -660,6 +690,9 @@ impl Meeting {
     }
 
     fn note_event(&mut self, event: Event) {
+        if let Event::Message(message) = &event {
+            self.messages.push(message.clone());
+        }
         if let Event::Path {
             participant,
             message,

@@ -1,0 +1,138 @@
+//! What signaling says this host is in a room, and what participants and signaling hear of it by the clock: heartbeats and the
+//! quality of lines.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use baton_protocol::{
+    Epoch, HostMessage, HostRole, LineQuality, ParticipantId, PathFromHost, RoomId,
+};
+
+use super::Engine;
+use crate::io::Event;
+use crate::leg::Leg;
+use crate::publication::Publication;
+use crate::room::Room;
+use crate::slab::{Key, Slab};
+use crate::term::Term;
+use crate::time::Tick;
+
+impl Engine {
+    /// Asks this server (another host, which tells plainly) under which address it is seen, and tells guests that one too.
+    pub fn set_reflector(&mut self, server: Option<SocketAddr>, now: Instant) {
+        let now = self.epoch.tick(now);
+        self.asker.set_server(server, now);
+    }
+
+    /// The address that the reflector told, where that is not one of its own.
+    pub fn reflexive(&self) -> Option<SocketAddr> {
+        let told = self.asker.told()?;
+        (!self.config.announced.contains(&told)).then_some(told)
+    }
+
+    /// Takes a role. Legs live on whatever it is; an epoch that is over changes nothing.
+    pub(super) fn take_role(
+        &mut self,
+        id: &RoomId,
+        epoch: Epoch,
+        (role, grant): (HostRole, Option<String>),
+        has_lease: bool,
+        now: Instant,
+    ) {
+        let tick = self.epoch.tick(now);
+        let key = match self.rooms_by_id.get(id) {
+            Some(&key) => key,
+            None => {
+                let key = self.rooms.insert(Room::new(id.clone(), epoch, tick));
+                self.rooms_by_id.insert(id.clone(), key);
+                key
+            }
+        };
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        if epoch < room.epoch {
+            tracing::warn!(room = %id, told = epoch.0, known = room.epoch.0, "an epoch that is over was ignored");
+            return;
+        }
+        room.epoch = epoch;
+        let term = Term::new(role, grant, has_lease, room.term.as_ref(), tick);
+        room.term = Some(term);
+        self.forget_empty_room(id);
+        self.schedule_room(key, tick);
+    }
+
+    /// Does what a room's term wants done by now.
+    pub(super) fn keep_term(&mut self, key: Key, now: Tick) {
+        let Some(term) = self.rooms.get_mut(key).and_then(|room| room.term.as_mut()) else {
+            return;
+        };
+        let is_report_due = term.poll_lines(now);
+        if let Some(count) = term.poll_pulse(now) {
+            self.pulse(key, count, now);
+        }
+        if is_report_due {
+            self.report_lines(key, now);
+        }
+    }
+
+    /// From the thread that forwards: a host that hangs falls silent, whatever else of it still runs.
+    fn pulse(&mut self, key: Key, count: u32, now: Tick) {
+        let Some(room) = self.rooms.get(key) else {
+            return;
+        };
+        let now = self.epoch.instant(now);
+        let message = PathFromHost::Pulse { count };
+        let text = serde_json::to_string(&message).unwrap_or_default();
+        for leg_key in &room.legs {
+            let Some(leg) = self.legs.get_mut(*leg_key).filter(|leg| leg.is_connected) else {
+                continue;
+            };
+            leg.send_pulse(&message, &text, now);
+            if !leg.is_queued {
+                leg.is_queued = true;
+                self.sending.push_back(*leg_key);
+            }
+        }
+    }
+
+    /// Whole: one entry for everybody with a connected leg, the newest leg's where there are several.
+    fn report_lines(&mut self, key: Key, now: Tick) {
+        let Some(room) = self.rooms.get(key) else {
+            return;
+        };
+        let mut lines: Vec<LineQuality> = Vec::with_capacity(room.legs.len());
+        for leg_key in &room.legs {
+            let Some(leg) = self.legs.get_mut(*leg_key).filter(|leg| leg.is_connected) else {
+                continue;
+            };
+            let line = quality(leg, &room.publications, now);
+            lines.retain(|known| known.participant != line.participant);
+            lines.push(line);
+        }
+        lines.sort_by_key(|line| line.participant);
+        let room = room.id.clone();
+        self.push_event(Event::Message(HostMessage::Lines { room, lines }));
+    }
+}
+
+fn quality(leg: &mut Leg, publications: &Slab<Publication>, now: Tick) -> LineQuality {
+    let participant: ParticipantId = leg.participant;
+    let layers = leg
+        .publications
+        .iter()
+        .filter_map(|key| publications.get(*key))
+        .flat_map(|publication| &publication.layers);
+    let jitter = layers.map(|layer| layer.reception.jitter_us(layer.clock_rate));
+    let jitter_us = jitter.max().unwrap_or(0);
+    LineQuality {
+        participant,
+        received_bps: leg.uplink.best(now),
+        loss_ppm: leg.uplink.take_loss().unwrap_or(0),
+        jitter_us,
+        rtt_us: leg.round_trip.map_or(0, |span| {
+            u32::try_from(span.as_micros()).unwrap_or(u32::MAX)
+        }),
+        estimate_bps: leg.budget().map_or(0, |rate| rate.0),
+    }
+}

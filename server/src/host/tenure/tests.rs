@@ -1,0 +1,400 @@
+//! Who is let onto a participant's computer, and until when: real signatures, invented clocks.
+
+use baton_protocol::{Grants, TicketClaims, Tracks, ViewMode};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+
+use super::*;
+
+const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
+/// RFC 8032 section 7.1, test 1.
+const PUBLIC: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+const OTHER_KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIEzNCJso/5banbbDRuwRTg9bijGfNaumJNqM9u1PuKb7\n-----END PRIVATE KEY-----\n";
+
+const NOW: u64 = 1_800_000_000;
+const MINE: Fingerprint = Fingerprint([0xAA; 32]);
+
+fn room() -> RoomId {
+    "stand-up".parse().unwrap()
+}
+
+fn digits(fingerprint: Fingerprint) -> String {
+    fingerprint.digits()
+}
+
+fn at(seconds: f64) -> Moment {
+    let span = Duration::from_secs_f64(seconds);
+    Moment {
+        boot: BootTime(Duration::from_secs(9_000) + span),
+        unix_s: NOW + span.as_secs(),
+    }
+}
+
+fn sign(kind: &str, claims: &impl serde::Serialize, pem: &str) -> String {
+    let mut header = Header::new(Algorithm::EdDSA);
+    header.typ = Some(kind.to_owned());
+    let key = EncodingKey::from_ed_pem(pem.as_bytes()).unwrap();
+    encode(&header, claims, &key).unwrap()
+}
+
+fn grant_claims(epoch: u32) -> GrantClaims {
+    GrantClaims {
+        room: room(),
+        epoch: Epoch(epoch),
+        host: HostId(7),
+        fingerprint: digits(MINE),
+        standby: None,
+        iat: NOW,
+        exp: NOW + 30,
+    }
+}
+
+fn grant(epoch: u32) -> String {
+    sign("baton-grant+jwt", &grant_claims(epoch), KEY)
+}
+
+fn serve(epoch: u32, role: HostRole, grant: Option<String>) -> HostCommand {
+    HostCommand::Serve {
+        room: room(),
+        epoch: Epoch(epoch),
+        role,
+        lease_ms: grant.as_ref().map(|_| 6000),
+        grant,
+    }
+}
+
+/// The guest's certificate.
+const GUEST: Fingerprint = Fingerprint([0xBB; 32]);
+
+fn ticket_claims(epoch: u32, jti: u64) -> TicketClaims {
+    TicketClaims {
+        room: room(),
+        epoch: Epoch(epoch),
+        sub: ParticipantId(3),
+        leg: LegId(1),
+        cnf: digits(GUEST),
+        aud: digits(MINE),
+        jti,
+        iat: NOW,
+        exp: NOW + 60,
+    }
+}
+
+fn offer(epoch: u32, ticket: Option<String>) -> HostCommand {
+    let sdp = format!(
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\na=ice-ufrag:abcd\r\n\
+         a=ice-pwd:0123456789012345678901234\r\na=fingerprint:{GUEST}\r\na=setup:actpass\r\n\
+         m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=sctp-port:5000\r\n"
+    );
+    HostCommand::Negotiate(Negotiate {
+        room: room(),
+        epoch: Epoch(epoch),
+        participant: ParticipantId(3),
+        leg: LegId(1),
+        request: 5,
+        grants: Grants::default(),
+        sdp,
+        tracks: Tracks::Declared(Vec::new()),
+        view: ViewMode::Wanted,
+        ticket,
+    })
+}
+
+fn with_ticket(change: impl FnOnce(&mut TicketClaims)) -> HostCommand {
+    let mut claims = ticket_claims(4, 1);
+    change(&mut claims);
+    offer(4, Some(sign("baton-ticket+jwt", &claims, KEY)))
+}
+
+/// Accepted by signaling, and nothing more.
+fn fresh() -> Tenure {
+    let mut tenure = Tenure::new(MINE);
+    let accepted = HostCommand::Accepted {
+        host: HostId(7),
+        signing_key: Some(PUBLIC.to_owned()),
+    };
+    assert!(matches!(
+        tenure.handle_command(accepted, at(0.0)),
+        Verdict::Pass(_)
+    ));
+    tenure
+}
+
+/// Carries the room in epoch 4.
+fn active() -> Tenure {
+    let mut tenure = fresh();
+    tenure.look(at(0.0).boot);
+    for role in [HostRole::Next, HostRole::Active] {
+        let told = serve(4, role, Some(grant(4)));
+        assert!(matches!(
+            tenure.handle_command(told, at(0.0)),
+            Verdict::Pass(_)
+        ));
+    }
+    assert_eq!(
+        tenure.poll_message(),
+        Some(HostMessage::Prepared {
+            room: room(),
+            epoch: Epoch(4)
+        })
+    );
+    tenure
+}
+
+/// Why an offer was refused; `None` if it was taken.
+fn refusal(tenure: &mut Tenure, offer: HostCommand, now: Moment) -> Option<String> {
+    match tenure.handle_command(offer, now) {
+        Verdict::Pass(HostCommand::Negotiate(_)) => None,
+        Verdict::Pass(_) | Verdict::Refused => match tenure.poll_message() {
+            Some(HostMessage::Refused(refusal)) => Some(refusal.message),
+            other => panic!("{other:?}"),
+        },
+    }
+}
+
+#[test]
+fn nobody_is_served_before_signaling_says_so() {
+    let mut tenure = fresh();
+    let refused = refusal(&mut tenure, with_ticket(|_| {}), at(0.0));
+    assert_eq!(refused.as_deref(), Some("this computer carries no call"));
+    let mut tenure = active();
+    assert_eq!(refusal(&mut tenure, with_ticket(|_| {}), at(1.0)), None);
+    assert_eq!(tenure.refusals(), 0);
+}
+
+#[test]
+fn a_ticket_that_is_not_for_this_guest_room_term_computer_or_moment_lets_nobody_in() {
+    let cases: [(&str, HostCommand); 11] = [
+        ("there is no ticket", offer(4, None)),
+        (
+            "not signed",
+            offer(
+                4,
+                Some(sign("baton-ticket+jwt", &ticket_claims(4, 1), OTHER_KEY)),
+            ),
+        ),
+        (
+            "another kind",
+            offer(4, Some(sign("baton-grant+jwt", &ticket_claims(4, 1), KEY))),
+        ),
+        (
+            "another room",
+            with_ticket(|ticket| ticket.room = "other".parse().unwrap()),
+        ),
+        (
+            "another room, term",
+            with_ticket(|ticket| ticket.epoch = Epoch(3)),
+        ),
+        (
+            "or guest",
+            with_ticket(|ticket| ticket.sub = ParticipantId(9)),
+        ),
+        ("or guest", with_ticket(|ticket| ticket.leg = LegId(2))),
+        (
+            "another computer",
+            with_ticket(|ticket| ticket.aud = digits(GUEST)),
+        ),
+        (
+            "another certificate",
+            with_ticket(|ticket| ticket.cnf = digits(MINE)),
+        ),
+        (
+            "expired",
+            with_ticket(|ticket| (ticket.iat, ticket.exp) = (NOW - 120, NOW - 60)),
+        ),
+        (
+            "dates make no sense",
+            with_ticket(|ticket| ticket.exp = NOW + 86_400),
+        ),
+    ];
+    let mut tenure = active();
+    for (reason, offer) in cases {
+        let refused = refusal(&mut tenure, offer, at(1.0));
+        assert!(
+            refused.as_deref().is_some_and(|said| said.contains(reason)),
+            "{reason}: {refused:?}"
+        );
+    }
+    assert_eq!(tenure.refusals(), 11);
+}
+
+#[test]
+fn a_ticket_is_good_once() {
+    let mut tenure = active();
+    assert_eq!(refusal(&mut tenure, with_ticket(|_| {}), at(1.0)), None);
+    let again = refusal(&mut tenure, with_ticket(|_| {}), at(2.0));
+    assert_eq!(again.as_deref(), Some("its ticket was used before"));
+    assert_eq!(
+        refusal(&mut tenure, with_ticket(|ticket| ticket.jti = 2), at(2.0)),
+        None
+    );
+}
+
+#[test]
+fn a_grant_that_signaling_did_not_give_to_this_computer_makes_it_no_host() {
+    let forged = sign("baton-grant+jwt", &grant_claims(4), OTHER_KEY);
+    let changed = |change: fn(&mut GrantClaims)| {
+        let mut claims = grant_claims(4);
+        change(&mut claims);
+        sign("baton-grant+jwt", &claims, KEY)
+    };
+    let grants = [
+        None,
+        Some(forged),
+        Some(changed(|grant| grant.room = "other".parse().unwrap())),
+        Some(changed(|grant| grant.epoch = Epoch(3))),
+        Some(changed(|grant| grant.host = HostId(8))),
+        Some(changed(|grant| grant.fingerprint = digits(GUEST))),
+        Some(changed(|grant| {
+            (grant.iat, grant.exp) = (NOW - 120, NOW - 60)
+        })),
+    ];
+    for grant in grants {
+        let mut tenure = fresh();
+        let told = serve(4, HostRole::Next, grant);
+        assert_eq!(tenure.handle_command(told, at(0.0)), Verdict::Refused);
+        assert!(matches!(
+            tenure.poll_message(),
+            Some(HostMessage::Declined { .. })
+        ));
+        assert!(refusal(&mut tenure, with_ticket(|_| {}), at(0.0)).is_some());
+    }
+}
+
+#[test]
+fn an_older_epoch_is_refused_and_a_newer_one_ends_the_term() {
+    let mut tenure = active();
+    let old = serve(3, HostRole::Active, Some(grant(3)));
+    assert_eq!(tenure.handle_command(old, at(1.0)), Verdict::Refused);
+    let told = refusal(&mut tenure, offer(3, None), at(1.0));
+    assert!(told.is_some_and(|said| said.contains("epoch 3 is over")));
+
+    let newer = tenure.handle_command(offer(5, None), at(1.0));
+    assert!(
+        matches!(
+            newer,
+            Verdict::Pass(HostCommand::Serve {
+                role: HostRole::Draining,
+                epoch: Epoch(5),
+                ..
+            })
+        ),
+        "{newer:?}"
+    );
+    assert!(matches!(
+        tenure.poll_message(),
+        Some(HostMessage::Refused(_))
+    ));
+    let refused = refusal(&mut tenure, with_ticket(|_| {}), at(1.0));
+    assert!(refused.is_some(), "it is no host of epoch 4 any more");
+}
+
+#[test]
+fn without_a_lease_nobody_new_is_let_in_and_those_who_are_there_may_stay() {
+    let mut tenure = active();
+    assert_eq!(refusal(&mut tenure, with_ticket(|_| {}), at(1.0)), None);
+    let late = at(5.0);
+    let again =
+        |jti| with_ticket(|ticket| (ticket.iat, ticket.exp, ticket.jti) = (NOW, NOW + 60, jti));
+    assert_eq!(
+        refusal(&mut tenure, again(2), late),
+        None,
+        "its leg is known"
+    );
+    tenure.note_message(&HostMessage::Leg {
+        room: room(),
+        participant: ParticipantId(3),
+        leg: LegId(1),
+        state: LegState::Closed,
+    });
+    let refused = refusal(&mut tenure, again(3), late);
+    assert!(refused.is_some_and(|said| said.contains("not confirmed")));
+
+    assert_eq!(tenure.poll_timeout(), Some(at(2.0).boot));
+    tenure.handle_timeout(HostLoad::default(), late.boot);
+    let Some(HostMessage::Renew {
+        count,
+        epoch: Epoch(4),
+        ..
+    }) = tenure.poll_message()
+    else {
+        panic!("no renewal");
+    };
+    let lease = HostCommand::Lease {
+        room: room(),
+        epoch: Epoch(4),
+        count,
+        valid_ms: 6000,
+    };
+    tenure.handle_command(lease, at(5.5));
+    assert_eq!(refusal(&mut tenure, again(4), at(5.5)), None);
+    let refused = refusal(&mut tenure, again(5), at(9.9));
+    assert_eq!(refused, None, "from when it was asked, less a second");
+}
+
+#[test]
+fn a_thread_that_stood_still_is_silent_until_signaling_answers_a_later_question() {
+    let mut tenure = active();
+    tenure.look(at(0.9).boot);
+    tenure.handle_timeout(HostLoad::default(), at(2.0).boot);
+    let Some(HostMessage::Renew { count: before, .. }) = tenure.poll_message() else {
+        panic!("no renewal");
+    };
+    assert!(tenure.may_send());
+    tenure.look(at(3.0).boot);
+    assert!(!tenure.may_send());
+    let lease = |count| HostCommand::Lease {
+        room: room(),
+        epoch: Epoch(4),
+        count,
+        valid_ms: 6000,
+    };
+    tenure.handle_command(lease(before), at(3.0));
+    tenure.look(at(3.01).boot);
+    assert!(!tenure.may_send(), "that answer waited in the socket");
+    assert_eq!(
+        tenure.handle_command(serve(4, HostRole::Active, Some(grant(4))), at(3.01)),
+        { Verdict::Pass(serve(4, HostRole::Active, Some(grant(4)))) }
+    );
+    assert!(!tenure.may_send(), "and so may have that word");
+
+    tenure.look(at(3.02).boot);
+    assert!(tenure.poll_timeout().is_some_and(|due| due <= at(5.1).boot));
+    tenure.handle_timeout(HostLoad::default(), at(5.1).boot);
+    let Some(HostMessage::Renew { count, .. }) = tenure.poll_message() else {
+        panic!("no renewal");
+    };
+    tenure.handle_command(lease(count), at(5.2));
+    assert!(tenure.may_send());
+}
+
+#[test]
+fn a_replaced_host_stays_silent_and_a_new_term_of_its_own_may_be_heard() {
+    let mut tenure = active();
+    tenure.look(at(30.0).boot);
+    assert!(!tenure.may_send());
+    let draining = serve(5, HostRole::Draining, None);
+    assert!(matches!(
+        tenure.handle_command(draining, at(30.0)),
+        Verdict::Pass(_)
+    ));
+    // A newer epoch, but not its own: what it would send nobody waits for.
+    assert!(!tenure.may_send());
+    let refused = refusal(
+        &mut tenure,
+        with_ticket(|ticket| ticket.epoch = Epoch(5)),
+        at(30.0),
+    );
+    assert!(refused.is_some());
+    let mut claims = grant_claims(6);
+    (claims.iat, claims.exp) = (NOW + 20, NOW + 60);
+    let next = serve(
+        6,
+        HostRole::Next,
+        Some(sign("baton-grant+jwt", &claims, KEY)),
+    );
+    assert!(matches!(
+        tenure.handle_command(next, at(31.0)),
+        Verdict::Pass(_)
+    ));
+    assert!(tenure.may_send());
+}

@@ -1,0 +1,103 @@
+//! What a worker does on a participant's computer only: asks leave before it serves and sends, and goes on asking.
+//!
+//! On the operator's computers all of this is one comparison with `None`.
+
+use std::time::{Duration, Instant};
+
+use baton_protocol::{HostCommand, HostLoad};
+
+use super::Worker;
+use crate::host::clock::{BootTime, Moment};
+use crate::host::tenure::Verdict;
+
+/// A thread that sleeps longer than it has to must be told from one that was stopped.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Counters at the last renewal.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    at: Option<BootTime>,
+    bytes_out: u64,
+    /// Longest queue since then, in milliseconds.
+    queue_ms: u64,
+}
+
+impl Worker {
+    /// Tells the tenure that this thread runs.
+    pub(super) fn look(&mut self) {
+        if let Some(tenure) = &mut self.tenure {
+            tenure.look(BootTime::now());
+        }
+    }
+
+    /// When it has to be told again at the latest.
+    pub(super) fn next_look(&self) -> Instant {
+        match self.tenure {
+            Some(_) => Instant::now() + LOOK,
+            None => self.publish_at,
+        }
+    }
+
+    /// May this call go out? Looks again each time, for the thread may have been stopped since the last.
+    pub(super) fn may_send(&mut self) -> bool {
+        self.look();
+        self.tenure.as_ref().is_none_or(super::Tenure::may_send)
+    }
+
+    /// Gives a command to the engine, if signaling may command it.
+    pub(super) fn command(&mut self, command: HostCommand, now: Instant) {
+        let verdict = match &mut self.tenure {
+            None => Verdict::Pass(command),
+            Some(tenure) => tenure.handle_command(command, Moment::now()),
+        };
+        if let Verdict::Pass(command) = verdict {
+            self.engine.handle_command(command, now);
+        }
+    }
+
+    /// Renews the lease where that is due, and passes on what the tenure has to say.
+    pub(super) fn renew(&mut self) {
+        let Some(tenure) = &mut self.tenure else {
+            return;
+        };
+        let now = BootTime::now();
+        if tenure.poll_timeout().is_some_and(|due| due <= now) {
+            let load = self.meter.measure(self.engine.stats(), now);
+            tenure.handle_timeout(load, now);
+        }
+        while let Some(message) = tenure.poll_message() {
+            if self.backlog.len() < super::BACKLOG {
+                self.backlog.push_back(message);
+            } else {
+                self.traffic.messages_dropped += 1;
+            }
+        }
+    }
+}
+
+impl Meter {
+    /// Notes how long packets wait, between renewals.
+    pub(super) fn note(&mut self, stats: &baton_engine::Stats) {
+        self.queue_ms = self.queue_ms.max(stats.queue_ms);
+    }
+
+    fn measure(&mut self, stats: &baton_engine::Stats, now: BootTime) -> HostLoad {
+        self.note(stats);
+        let span = self
+            .at
+            .replace(now)
+            .map_or(Duration::ZERO, |at| now.since(at));
+        let bytes = stats.bytes_out + stats.padding_bytes_out;
+        let bits = (bytes - std::mem::replace(&mut self.bytes_out, bytes)) * 8;
+        let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let queue_ms = std::mem::take(&mut self.queue_ms);
+        HostLoad {
+            legs: u16::try_from(stats.legs_connected).unwrap_or(u16::MAX),
+            sent_bps: (bits * 1000).checked_div(millis).unwrap_or(0),
+            queue_ms: u32::try_from(queue_ms).unwrap_or(u32::MAX),
+            loss_ppm: u32::try_from(stats.loss_ppm).unwrap_or(u32::MAX),
+            // The owner's side knows its processor, and writes that as the message passes by.
+            cpu_free_percent: 0,
+        }
+    }
+}
