@@ -1,6 +1,6 @@
 //! A call as a program sees it: ask [`Call::next`] until it is over.
 //!
-//! Owns: the leg in use, what its slots show, and when another one is opened. The loop is the caller's: every step takes
+//! Owns: the legs in use, what their slots show, and when another one is opened. The loop is the caller's: every step takes
 //! one event of the session or the leg, changes the state, and leaves what is worth a word in a queue. Nothing here
 //! waits but `next`, and giving `next` up loses nothing.
 
@@ -9,25 +9,37 @@ use std::future::pending;
 use std::time::Instant;
 
 use baton_protocol::{
-    ErrorCode, IceServer, Joined, LegId, MediaKind, ParticipantId, PathFromHost, PathToHost,
-    PeerMessage, ServiceMessage, SlotShown, SlotView, Source, TrackId, TrackWanted,
+    Epoch, ErrorCode, Hosting, IceServer, Joined, LegId, MoveStep, ParticipantId, PathFromHost,
+    PeerMessage, ServiceMessage, Source, TrackId,
 };
 use baton_server::link::{Trust, backoff};
+use baton_server::papers::SigningKey;
 use tokio::sync::mpsc;
 
 use crate::assembly::Received;
+use crate::carry::{Carrier, Consent};
 use crate::invite::{Invite, Secret};
 use crate::ladder::Condition;
-use crate::leg::{Leg, LegEvent, LegEvents, LegPlan, Offer, Slot};
+use crate::leg::{LegEvent, LegEvents};
 use crate::publish::{Publication, SentReport};
 use crate::room::{Change, Room};
 use crate::session::{Entrance, Session, SessionEvent};
-use crate::view::{Size, View, wants};
+use crate::stage::Stage;
+use crate::view::Size;
+use course::Part;
+use current::Current;
+use pulses::Pulses;
 
 pub use crate::session::Ending;
 pub use event::{CallEvent, SlotReport};
 
+mod carrying;
+mod course;
+mod current;
 mod event;
+mod hosting;
+mod legs;
+mod pulses;
 
 /// What to join, and what for. Without slots and publications no leg is opened.
 #[derive(Clone, Debug)]
@@ -50,12 +62,17 @@ pub struct Plan {
     pub publications: Vec<Publication>,
     /// Who gets the frames that come; without it they are only counted. A full queue loses frames.
     pub frames: Option<mpsc::Sender<Received>>,
+    /// May this computer carry the call for the others? Without consent it never does.
+    pub hosting: Option<Consent>,
+    /// What people call this computer.
+    pub computer: String,
 }
 
 impl Plan {
     /// Without any there is nothing a leg would be for.
     fn has_media(&self) -> bool {
-        self.audio_slots + self.video_slots + self.publications.len() > 0
+        // A computer that is offered has a leg too: over it one learns what its line carries.
+        self.audio_slots + self.video_slots + self.publications.len() > 0 || self.hosting.is_some()
     }
 }
 
@@ -68,34 +85,31 @@ pub struct Call {
     is_over: bool,
     room: Option<Room>,
     ice_servers: Vec<IceServer>,
-    leg: Option<Current>,
-    legs: u32,
-    /// Legs opened since one was last connected.
+    hosting: Option<Hosting>,
+    signing_key: Option<SigningKey>,
+    /// One per host that is named.
+    legs: Vec<Current>,
+    /// The leg whose pictures and sound count.
+    shown: Option<LegId>,
+    stage: Stage,
+    pulses: Pulses,
+    is_loss_said: bool,
+    said_step: Option<(Epoch, MoveStep)>,
+    /// The move in which the new host could not be reached.
+    failed_move: Option<Epoch>,
+    last_leg: u32,
+    /// Main legs opened since one was last connected.
     attempt: usize,
     reopen_at: Option<Instant>,
+    /// When a leg to another host than the main one is tried again.
+    retry_at: Option<Instant>,
+    carrier: Option<Carrier>,
     outbox: LegEvents,
     leg_events: mpsc::Receiver<(LegId, LegEvent)>,
     speakers: Vec<ParticipantId>,
     /// Sources that one muted or unmuted and the room does not know it yet.
     unsaid: Vec<Source>,
     news: VecDeque<CallEvent>,
-}
-
-/// The leg in use and what is known of it.
-#[derive(Debug)]
-struct Current {
-    leg: Leg,
-    condition: Condition,
-    slots: Vec<Slot>,
-    unanswered: Option<Offer>,
-    is_ready: bool,
-    view: View,
-    /// Absent before the first view. That one is said even if empty: its reply is what the host said when the channel
-    /// opened, which `rtc` loses where it shares a datagram with the end of the SCTP handshake.
-    said: Option<Vec<SlotView>>,
-    shown: Vec<SlotShown>,
-    /// What the host said of own tracks.
-    wanted: Vec<TrackWanted>,
 }
 
 impl Call {
@@ -116,10 +130,20 @@ impl Call {
             is_over: false,
             room: None,
             ice_servers: Vec::new(),
-            leg: None,
-            legs: 0,
+            hosting: None,
+            signing_key: None,
+            legs: Vec::new(),
+            shown: None,
+            stage: Stage::default(),
+            pulses: Pulses::default(),
+            is_loss_said: false,
+            said_step: None,
+            failed_move: None,
+            last_leg: 0,
             attempt: 0,
             reopen_at: None,
+            retry_at: None,
+            carrier: None,
             outbox,
             leg_events,
             speakers: Vec::new(),
@@ -137,15 +161,23 @@ impl Call {
             if self.is_over {
                 return None;
             }
-            let due = self.reopen_at.or_else(|| self.deadline());
+            let due = self.deadline(Instant::now());
             let due = async {
                 match due {
                     Some(due) => tokio::time::sleep_until(due.into()).await,
                     None => pending().await,
                 }
             };
+            let carrier = &mut self.carrier;
+            let carrying = async {
+                match carrier {
+                    Some(carrier) => carrier.next().await,
+                    None => pending().await,
+                }
+            };
             tokio::select! {
                 () = due => self.handle_deadline(Instant::now()),
+                news = carrying => self.handle_carrying(news),
                 event = self.session.next() => self.handle_session(event),
                 Some((leg, event)) = self.leg_events.recv() => self.handle_leg(leg, event, Instant::now()),
             }
@@ -154,7 +186,8 @@ impl Call {
 
     /// Says goodbye. [`CallEvent::Over`] follows.
     pub fn leave(&mut self) {
-        self.leg = None;
+        self.legs.clear();
+        self.carrier = None;
         if !self.session.say(PeerMessage::Leave) {
             self.finish(Ending::Left);
         }
@@ -191,12 +224,19 @@ impl Call {
         &self.speakers
     }
 
-    /// What each slot shows and got since its leg was opened.
+    /// What each slot of the leg that counts shows, and got since that was opened.
     pub fn slots(&self) -> Vec<SlotReport> {
-        let current = self.leg.iter();
-        current
-            .flat_map(|current| current.slots.iter().map(|slot| current.report(slot)))
+        let shown = self.shown.or_else(|| self.legs.first().map(Current::id));
+        let current = self.legs.iter().find(|current| Some(current.id()) == shown);
+        let slots = current.iter().flat_map(|current| &current.slots);
+        slots
+            .filter_map(|slot| current.map(|current| current.report(slot)))
             .collect()
+    }
+
+    /// Who carries the call, as signaling last said.
+    pub fn hosting(&self) -> Option<&Hosting> {
+        self.hosting.as_ref()
     }
 
     /// What each own stream sent so far.
@@ -210,6 +250,7 @@ impl Call {
             Some(SessionEvent::Message(message)) => self.handle_message(message),
             Some(SessionEvent::Lost { reason, pause }) => {
                 self.is_joined = false;
+                (self.said_step, self.is_loss_said) = (None, false);
                 let pause_ms = pause.as_millis();
                 self.news
                     .push_back(CallEvent::SignalingLost { reason, pause_ms });
@@ -232,16 +273,13 @@ impl Call {
             .extend(changes.into_iter().map(CallEvent::Changed));
         match message {
             ServiceMessage::Joined(joined) => self.handle_joined(&joined, is_moved),
-            ServiceMessage::HostChanged { .. } if is_moved => {
-                self.replace("the call moved to another host")
+            // Whoever is told the whole of it has legs to both already.
+            ServiceMessage::HostChanged { .. } if is_moved && self.hosting.is_none() => {
+                self.replace_main("the call moved to another host")
             }
-            ServiceMessage::Answer { leg, sdp, .. } => {
-                if let Some(current) = self.leg.as_mut().filter(|current| current.leg.id() == leg)
-                    && current.unanswered.take().is_some()
-                {
-                    current.leg.accept(sdp);
-                }
-            }
+            ServiceMessage::Hosting { hosting } => self.handle_hosting(hosting, Instant::now()),
+            ServiceMessage::HostToken { token } => self.handle_host_token(token),
+            ServiceMessage::Answer { leg, sdp, .. } => self.handle_answer(leg, sdp),
             ServiceMessage::Participant { participant }
                 if self
                     .room
@@ -252,8 +290,8 @@ impl Call {
                 self.settle_wanted();
             }
             ServiceMessage::MutedByModerator { track, .. } => self.handle_muted(track),
-            ServiceMessage::LegClosed { leg, message } if self.is_current(leg) => {
-                self.replace(&message)
+            ServiceMessage::LegClosed { leg, message } if self.is_open(leg) => {
+                self.replace(leg, &message)
             }
             ServiceMessage::Chat {
                 from, name, text, ..
@@ -268,12 +306,34 @@ impl Call {
             | ServiceMessage::HostChanged { .. }
             | ServiceMessage::LegClosed { .. }
             | ServiceMessage::Removed { .. }
-            | ServiceMessage::Hosting { .. }
-            | ServiceMessage::HostToken { .. }
             | ServiceMessage::Pong { .. }
             | ServiceMessage::Unknown => {}
         }
-        self.show();
+        self.settle(Instant::now());
+    }
+
+    /// The answer of a host is taken only if it is the one that signaling means.
+    fn handle_answer(&mut self, leg: LegId, sdp: String) {
+        let Some(index) = self.legs.iter().position(|current| current.id() == leg) else {
+            return;
+        };
+        let Some(current) = self.legs.get_mut(index) else {
+            return;
+        };
+        if current.unanswered.take().is_none() {
+            return;
+        }
+        let checked = self
+            .legs
+            .get(index)
+            .map_or(Ok(()), |current| self.check_answer(current, &sdp));
+        if let Err(reason) = checked {
+            return self.replace(leg, &reason);
+        }
+        self.learn_reflector(&sdp);
+        if let Some(current) = self.legs.get(index) {
+            current.leg.accept(sdp);
+        }
     }
 
     /// A moderator's mute is obeyed until one unmutes oneself.
@@ -313,14 +373,14 @@ impl Call {
 
     /// Lets layers rest that nobody shows.
     fn settle_wanted(&self) {
-        let (Some(room), Some(current)) = (&self.room, &self.leg) else {
-            return;
-        };
-        for wanted in &current.wanted {
-            // Of a track that is not known yet all layers are sent.
-            if let Some(source) = room.source_of(room.me(), wanted.track) {
-                self.publications(source)
-                    .for_each(|one| one.set_wanted(current.leg.id(), &wanted.layers));
+        let Some(room) = &self.room else { return };
+        for current in &self.legs {
+            for wanted in &current.wanted {
+                // Of a track that is not known yet all layers are sent.
+                if let Some(source) = room.source_of(room.me(), wanted.track) {
+                    self.publications(source)
+                        .for_each(|one| one.set_wanted(current.id(), &wanted.layers));
+                }
             }
         }
     }
@@ -330,29 +390,34 @@ impl Call {
         publications.filter(move |publication| publication.source() == source)
     }
 
-    /// A leg to the same host outlives the socket; what was said into the gap is said again.
+    /// Legs to the same hosts outlive the socket; what was said into the gap is said again.
     fn handle_joined(&mut self, joined: &Joined, is_moved: bool) {
         let &Joined { me, resumed, .. } = joined;
         self.is_joined = true;
         self.ice_servers.clone_from(&joined.ice_servers);
+        let key = joined.signing_key.as_deref();
+        self.signing_key = key.and_then(SigningKey::parse);
         self.room.get_or_insert_with(|| Room::new(joined));
         self.news.push_back(CallEvent::Joined { me, resumed });
-        match &self.leg {
-            Some(current) if resumed && !is_moved => {
-                if let Some(offer) = current.unanswered.clone() {
-                    self.say_offer(current.leg.id(), &offer);
-                }
+        if !resumed || (is_moved && self.hosting.is_none()) {
+            self.hosting = None;
+            let legs: Vec<LegId> = self.legs.iter().map(Current::id).collect();
+            for leg in legs {
+                self.close(leg, "signaling knows this leg no more");
             }
-            Some(_) => self.replace("signaling knows this leg no more"),
-            None => self.open(),
         }
+        for index in 0..self.legs.len() {
+            self.say_offer(index);
+        }
+        self.offer_computer();
         self.settle_mutes();
     }
 
     /// Candidates may come after the end of their leg; only what was said of an offer matters.
     fn handle_refusal(&mut self, code: ErrorCode, message: String, leg: Option<LegId>) {
         match leg {
-            Some(leg) if code == ErrorCode::NotFound || !self.is_current(leg) => return,
+            Some(leg) if code == ErrorCode::NotFound || !self.is_open(leg) => return,
+            Some(leg) if !self.is_main(leg) => self.replace(leg, &message),
             Some(_) => {
                 self.attempt += 1;
                 self.reopen_at = Some(Instant::now() + backoff(self.attempt, rand::random()));
@@ -363,196 +428,72 @@ impl Call {
     }
 
     fn handle_leg(&mut self, leg: LegId, event: LegEvent, now: Instant) {
-        let is_joined = self.is_joined;
-        let Some(current) = self.leg.as_mut().filter(|current| current.leg.id() == leg) else {
+        let Some(index) = self.legs.iter().position(|current| current.id() == leg) else {
+            return;
+        };
+        let is_main = self.is_main(leg);
+        let Some(current) = self.legs.get_mut(index) else {
             return;
         };
         match event {
             LegEvent::Offer(offer) => {
                 current.slots.clone_from(&offer.slots);
-                current.unanswered = Some(offer.clone());
-                self.say_offer(leg, &offer);
+                current.unanswered = Some(offer);
+                self.say_offer(index);
             }
-            LegEvent::Candidate(candidate) if is_joined => {
+            LegEvent::Candidate(candidate) if self.is_joined => {
                 self.session.say(PeerMessage::Candidate { leg, candidate });
             }
             LegEvent::Candidate(_) => {}
             LegEvent::Connected => {
                 if current.condition != Condition::Connected {
                     current.condition = Condition::Connected;
-                    self.attempt = 0;
+                    if is_main {
+                        self.attempt = 0;
+                    }
                     self.news.push_back(CallEvent::Connected { leg });
                 }
             }
             LegEvent::Shaky => current.condition = Condition::Shaky { since: now },
-            LegEvent::Ready => {
-                current.is_ready = true;
-                self.show();
-            }
-            LegEvent::Path(message) => self.handle_path(message),
-            LegEvent::Ended(reason) => self.replace(&reason),
+            LegEvent::Ready => current.is_ready = true,
+            LegEvent::Path(message) => self.handle_path(index, message, now),
+            LegEvent::Ended(reason) => self.replace(leg, &reason),
         }
+        self.settle(now);
     }
 
-    fn handle_path(&mut self, message: PathFromHost) {
+    fn handle_path(&mut self, index: usize, message: PathFromHost, now: Instant) {
+        let Some(current) = self.legs.get_mut(index) else {
+            return;
+        };
+        let counts = self.shown == Some(current.id());
         match message {
             PathFromHost::Slots { slots } => {
-                if let Some(current) = &mut self.leg {
-                    current.shown.clone_from(&slots);
+                current.shown.clone_from(&slots);
+                if counts {
+                    self.news.push_back(CallEvent::Shown { slots });
                 }
-                self.news.push_back(CallEvent::Shown { slots });
             }
-            PathFromHost::Speakers { speakers } => {
+            PathFromHost::Speakers { speakers } if counts => {
                 self.speakers.clone_from(&speakers);
                 self.news.push_back(CallEvent::Speakers { speakers });
-                self.show();
             }
             // Its media are made already: leaving layers out would save nothing here.
             PathFromHost::Wanted { tracks } => {
-                if let Some(current) = &mut self.leg {
-                    current.wanted = tracks;
-                }
+                current.wanted = tracks;
                 self.settle_wanted();
             }
-            PathFromHost::Pulse { .. } | PathFromHost::Unknown => {}
+            PathFromHost::Pulse { .. } if current.part == Part::Main => self.pulses.note(now),
+            PathFromHost::Speakers { .. } | PathFromHost::Pulse { .. } | PathFromHost::Unknown => {}
         }
-    }
-
-    fn handle_deadline(&mut self, now: Instant) {
-        if self.reopen_at.is_some_and(|at| at <= now) {
-            self.replace("the host refused the offer");
-        } else if self.deadline().is_some_and(|at| at <= now) {
-            self.replace("the host was not heard for too long");
-        }
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.leg.as_ref()?.condition.deadline(self.attempt)
-    }
-
-    /// Gives the leg up and opens another, at once or after a pause that grows.
-    fn replace(&mut self, reason: &str) {
-        let Some(old) = self.leg.take() else {
-            self.open();
-            return;
-        };
-        let leg = old.leg.id();
-        if self.is_joined {
-            self.session.say(PeerMessage::CloseLeg { leg });
-        }
-        let reason = reason.to_owned();
-        self.news.push_back(CallEvent::Disconnected { leg, reason });
-        let was_connected = old.condition == Condition::Connected;
-        if was_connected || self.reopen_at.is_some() {
-            self.open();
-        } else {
-            self.attempt += 1;
-            self.reopen_at = Some(Instant::now() + backoff(self.attempt, rand::random()));
-        }
-    }
-
-    /// Without signaling there is nobody to offer to; the next `joined` opens one.
-    fn open(&mut self) {
-        self.reopen_at = None;
-        if !self.is_joined || !self.plan.has_media() {
-            return;
-        }
-        self.legs += 1;
-        let id = LegId(self.legs);
-        let plan = LegPlan {
-            id,
-            ice_servers: self.ice_servers.clone(),
-            is_loopback: self.plan.invite.is_loopback,
-            audio_slots: self.plan.audio_slots,
-            video_slots: self.plan.video_slots,
-            publications: self.plan.publications.clone(),
-            frames: self.plan.frames.clone(),
-        };
-        self.leg = Some(Current {
-            leg: Leg::open(plan, self.outbox.clone()),
-            condition: Condition::Connecting {
-                since: Instant::now(),
-            },
-            slots: Vec::new(),
-            unanswered: None,
-            is_ready: false,
-            view: View::default(),
-            said: None,
-            shown: Vec::new(),
-            wanted: Vec::new(),
-        });
-        self.news.push_back(CallEvent::Connecting { leg: id });
-    }
-
-    fn say_offer(&self, leg: LegId, offer: &Offer) {
-        let Some(room) = self.room.as_ref().filter(|_| self.is_joined) else {
-            return;
-        };
-        let Offer { sdp, tracks, .. } = offer.clone();
-        let epoch = room.host().epoch;
-        self.session.say(PeerMessage::Offer {
-            host: None,
-            fingerprint: None,
-            leg,
-            epoch,
-            sdp,
-            tracks,
-        });
-    }
-
-    /// Tells the host what the slots shall show, if that is new.
-    fn show(&mut self) {
-        let (Some(room), Some(current)) = (&self.room, &mut self.leg) else {
-            return;
-        };
-        if !current.is_ready {
-            return;
-        }
-        let video = current
-            .slots
-            .iter()
-            .filter(|slot| slot.kind == MediaKind::Video);
-        let mids: Vec<String> = video.map(|slot| slot.mid.clone()).collect();
-        let slots = current
-            .view
-            .assign(&mids, &wants(room, &self.speakers, self.plan.watch));
-        if current.said.as_ref() != Some(&slots) {
-            current.said = Some(slots.clone());
-            current.leg.tell(PathToHost::View { slots });
-        }
-    }
-
-    fn is_current(&self, leg: LegId) -> bool {
-        self.leg
-            .as_ref()
-            .is_some_and(|current| current.leg.id() == leg)
     }
 
     fn finish(&mut self, ending: Ending) {
-        self.leg = None;
+        self.legs.clear();
+        self.carrier = None;
         if !self.is_over {
             self.is_over = true;
             self.news.push_back(CallEvent::Over(ending));
-        }
-    }
-}
-
-impl Current {
-    fn report(&self, slot: &Slot) -> SlotReport {
-        let shown = self
-            .shown
-            .iter()
-            .find(|shown| shown.slot == slot.mid)
-            .cloned();
-        SlotReport {
-            slot: slot.mid.clone(),
-            kind: slot.kind,
-            participant: shown
-                .as_ref()
-                .map(|shown| shown.participant)
-                .or(slot.heard()),
-            shown,
-            tally: slot.tally(),
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use crate::assembly::Received;
 use crate::publish::Publication;
 use crate::reception::{Reception, Seen, Tally};
+use crate::stage::Stage;
 
 mod arrivals;
 mod connection;
@@ -39,6 +40,8 @@ pub struct LegPlan {
     pub publications: Vec<Publication>,
     /// Who gets the frames that come; without it they are only counted.
     pub frames: Option<mpsc::Sender<Received>>,
+    /// Which leg's frames count, where there are several.
+    pub(crate) stage: Stage,
 }
 
 /// A place for one received track.
@@ -111,6 +114,7 @@ pub type LegEvents = mpsc::Sender<(LegId, LegEvent)>;
 enum Command {
     Accept(String),
     Tell(PathToHost),
+    Publish(bool),
 }
 
 /// A leg. Dropping it closes the connection.
@@ -147,6 +151,11 @@ impl Leg {
     /// Says something to the host on the control channel.
     pub fn tell(&self, message: PathToHost) {
         self.command(Command::Tell(message));
+    }
+
+    /// Sends what is published on this leg too, or no more. A leg begins silent.
+    pub fn publish(&self, is_publishing: bool) {
+        self.command(Command::Publish(is_publishing));
     }
 
     fn command(&self, command: Command) {

@@ -10,14 +10,14 @@
 //!
 //! Pure, without sockets and clocks: `assembly`, `caps`, `invite`, `ladder`, `media`, `offer`, `reception`, `room`, `view` and most
 //! of `publish`. The binary's own parts (command line, terminal view, lines and JSON on stdout) live in `main.rs` and `app/`.
-//! Carrying a call for others is not here yet: [`caps`] says what its owner allows a computer to do, and `baton-server`'s
-//! host will do it.
+//! Carrying a call for the others is [`carry`]'s: `baton-server`'s host in the same process, within what its owner allows ([`caps`]).
 
 #![forbid(unsafe_code)]
 
 pub mod assembly;
 pub mod call;
 pub mod caps;
+pub mod carry;
 pub mod invite;
 mod ladder;
 pub mod leg;
@@ -28,9 +28,11 @@ pub mod reception;
 pub mod record;
 pub mod room;
 pub mod session;
+mod stage;
 pub mod view;
 
 pub use call::{Call, CallEvent, Ending, Plan, SlotReport};
+pub use carry::{Carrying, Consent};
 pub use invite::{InvalidInvite, Invite};
 pub use publish::Publication;
 pub use reception::{Reception, Tally};

@@ -8,10 +8,11 @@ use super::cli::Agent;
 use super::join::attend;
 use super::report::Shape;
 
-/// Joins without media and stays.
+/// Joins without media and stays; carries the call if that is allowed.
 pub(super) async fn until_over(agent: &Agent, shape: Shape) -> anyhow::Result<Outcome> {
     let call = Call::join(Plan {
         name: format!("{}'s computer", agent.owner),
+        computer: agent.entry.hosting.computer_of(&agent.owner),
         watch: Size {
             width: 1,
             height: 1,

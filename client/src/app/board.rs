@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use baton_client::{Call, CallEvent};
+use baton_client::{Call, CallEvent, Carrying};
+use baton_protocol::HostRole;
 
 use super::lines;
 use super::meter::Rates;
@@ -23,6 +24,8 @@ pub(super) struct Board {
     /// All that is sent.
     sent: VecDeque<u64>,
     news: VecDeque<String>,
+    /// Whom this computer serves and how much it sends for them, while it carries the call.
+    badge: Option<(u16, u64)>,
     is_help: bool,
 }
 
@@ -38,19 +41,33 @@ impl Board {
         match event {
             CallEvent::Joined { .. } => self.path.is_signaling_away = false,
             CallEvent::SignalingLost { .. } => self.path.is_signaling_away = true,
-            CallEvent::Connected { .. } => self.path.is_connected = true,
-            CallEvent::Connecting { .. } | CallEvent::Disconnected { .. } => {
-                self.path.is_connected = false;
+            CallEvent::Connected { .. }
+            | CallEvent::Connecting { .. }
+            | CallEvent::Switched { .. }
+            | CallEvent::Disconnected { .. } => self.path.is_connected = call.is_connected(),
+            CallEvent::Carrying(Carrying::Load { guests, sent_bps }) => {
+                self.badge = Some((*guests, *sent_bps));
+            }
+            CallEvent::Carrying(Carrying::Part { role, .. }) if *role != HostRole::Active => {
+                self.badge = None;
             }
             CallEvent::Changed(_)
             | CallEvent::Speakers { .. }
             | CallEvent::Shown { .. }
+            | CallEvent::Hosting { .. }
+            | CallEvent::HostLost { .. }
+            | CallEvent::Carrying(_)
             | CallEvent::Chat { .. }
             | CallEvent::Refused { .. }
             | CallEvent::Over(_) => {}
         }
         // Speakers and slots have places of their own.
-        if matches!(event, CallEvent::Speakers { .. } | CallEvent::Shown { .. }) {
+        if matches!(
+            event,
+            CallEvent::Speakers { .. }
+                | CallEvent::Shown { .. }
+                | CallEvent::Carrying(Carrying::Load { .. })
+        ) {
             return;
         }
         if let Some(text) = lines::text(call.room(), event) {

@@ -4,9 +4,10 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use baton_client::caps::{Caps, ledger};
 use baton_client::invite::Secret;
 use baton_client::view::Size;
-use baton_client::{Invite, Plan};
+use baton_client::{Consent, Invite, Plan};
 use baton_server::link::Trust;
 use clap::{Parser, Subcommand};
 
@@ -51,6 +52,57 @@ pub(crate) struct Entry {
     /// Leave after so many seconds
     #[arg(long, value_name = "SECONDS")]
     pub(crate) seconds: Option<u64>,
+    #[command(flatten)]
+    pub(crate) hosting: Hosting,
+}
+
+/// Carrying the call for the others. Never without being asked for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Hosting {
+    /// Let this computer carry the call for the others where that is better than the server. They then see its address, and it theirs
+    #[arg(long)]
+    pub(crate) allow_hosting: bool,
+    /// Most that may be sent for others, in kilobits per second
+    #[arg(long, value_name = "KBPS", requires = "allow_hosting")]
+    pub(crate) host_uplink: Option<u64>,
+    /// Most participants that are served at a time, the own included
+    #[arg(long, value_name = "COUNT", requires = "allow_hosting")]
+    pub(crate) host_guests: Option<u16>,
+    /// Most that may be sent for others in a calendar month, in megabytes
+    #[arg(long, value_name = "MB", requires = "allow_hosting")]
+    pub(crate) host_monthly: Option<u64>,
+    /// Also while this computer runs from its battery
+    #[arg(long, requires = "allow_hosting")]
+    pub(crate) host_on_battery: bool,
+    /// Also where somebody may pay by the byte
+    #[arg(long, requires = "allow_hosting")]
+    pub(crate) host_on_metered: bool,
+    /// What the others call this computer; by default by the name of who sits there
+    #[arg(long, value_name = "NAME", requires = "allow_hosting")]
+    pub(crate) computer: Option<String>,
+}
+
+impl Hosting {
+    fn consent(&self) -> Option<Consent> {
+        let caps = Caps {
+            uplink_bps: self.host_uplink.map(|kbps| kbps.saturating_mul(1000)),
+            guests: self.host_guests,
+            monthly_bytes: self.host_monthly.map(|mb| mb.saturating_mul(1_000_000)),
+            is_battery_allowed: self.host_on_battery,
+            is_metered_allowed: self.host_on_metered,
+        };
+        self.allow_hosting.then(|| Consent {
+            caps,
+            ledger: ledger::default_file(),
+        })
+    }
+
+    /// What this computer is called where somebody of this name sits.
+    pub(crate) fn computer_of(&self, owner: &str) -> String {
+        self.computer
+            .clone()
+            .unwrap_or_else(|| format!("{owner}'s computer"))
+    }
 }
 
 impl Entry {
@@ -76,6 +128,8 @@ impl Entry {
             video_slots: 0,
             publications: Vec::new(),
             frames: None,
+            hosting: self.hosting.consent(),
+            computer: String::new(),
         })
     }
 
@@ -155,10 +209,14 @@ Examples:
   baton-client join http://localhost:7880/r/standup --test-media
   baton-client join http://localhost:7880/r/standup --video talk.ivf --audio talk.ogg
   baton-client join http://localhost:7880/r/standup --record monday --seconds 3600
+  baton-client join http://localhost:7880/r/standup --allow-hosting --host-uplink 20000 --host-monthly 50000
   baton-client join http://localhost:7880/r/standup --json --seconds 60 | jq 'select(.event == \"stats\")'
 
 Files with a keyframe each second or two can be watched from anywhere:
   ffmpeg -i talk.mp4 -c:v libvpx -b:v 1M -g 30 -auto-alt-ref 0 talk.ivf -c:a libopus talk.ogg
+
+A computer that is offered (--allow-hosting) carries the call only where its line and processor are better than what the server
+gives, hands it back when it runs from its battery, its line fills or the program ends, and at once when b is pressed.
 
 Log lines go to stderr; BATON_LOG=debug shows more. A lost connection comes back by itself.
 
@@ -168,7 +226,8 @@ const AGENT: &str = "\
 Example:
   baton-client agent https://call.example.org/r/standup --for Ana
 
-It neither sends nor receives media yet; later it can carry the call for the others.
+With --allow-hosting it can carry the call for the others, who then see its address:
+  baton-client agent https://call.example.org/r/standup --for Ana --allow-hosting --host-uplink 20000
 
 Exit codes are those of `baton-client --help`.";
 
@@ -211,6 +270,27 @@ mod tests {
         assert!(Cli::try_parse_from(words).is_err());
         let cli = Cli::try_parse_from(words.into_iter().chain(["--for", "Ana"])).unwrap();
         assert!(matches!(cli.command, Command::Agent(agent) if agent.owner == "Ana"));
+    }
+
+    #[test]
+    fn nobody_carries_a_call_without_having_allowed_it() {
+        let words = ["baton-client", "join", "http://localhost:7880/r/a"];
+        let hosting = |more: &[&str]| {
+            let words = words.iter().chain(more);
+            let Command::Join(join) = Cli::try_parse_from(words).ok()?.command else {
+                return None;
+            };
+            Some(join.entry.hosting.consent())
+        };
+        assert!(hosting(&[]).is_some_and(|consent| consent.is_none()));
+        assert!(
+            hosting(&["--host-uplink", "5000"]).is_none(),
+            "a cap alone allows nothing"
+        );
+        let consent = hosting(&["--allow-hosting", "--host-uplink", "5000"]).flatten();
+        let caps = consent.expect("consent").caps;
+        assert_eq!(caps.uplink_bps, Some(5_000_000));
+        assert!(!caps.is_battery_allowed && !caps.is_metered_allowed);
     }
 
     #[test]

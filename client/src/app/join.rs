@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use baton_client::{Call, CallEvent, Plan};
-use baton_protocol::Source;
+use baton_protocol::{Source, StepDownReason};
 use baton_server::StopSignals;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
@@ -22,6 +22,7 @@ pub(super) async fn until_over(join: &Join, shape: Shape) -> anyhow::Result<Outc
     let tape = join.record.as_deref().map(Tape::start).transpose()?;
     let call = Call::join(Plan {
         name: join.name.clone(),
+        computer: join.entry.hosting.computer_of(&join.name),
         watch: join.watch,
         audio_slots: AUDIO_SLOTS,
         video_slots: join.pictures.into(),
@@ -78,6 +79,10 @@ pub(super) async fn attend(
                     call.set_muted(Source::Microphone, is_muted);
                     report.redraw(&call, key)?;
                 }
+                Key::StepDown => {
+                    call.step_down(StepDownReason::Owner);
+                    report.redraw(&call, key)?;
+                }
                 Key::Help | Key::Resized => report.redraw(&call, key)?,
             },
             () = signals.next() => return leave(call, &mut report, Outcome::Left).await,
@@ -89,8 +94,32 @@ pub(super) async fn attend(
     }
 }
 
+/// Hands the call over first, if this computer carries it: whoever waits for that sees and hears on.
+async fn hand_over(call: &mut Call, report: &mut Report) -> anyhow::Result<()> {
+    if !call.step_down(StepDownReason::Shutdown) {
+        return Ok(());
+    }
+    let handed = async {
+        while call.is_carrying() {
+            match call.next().await {
+                Some(event) => report.event(call, &event)?,
+                None => break,
+            }
+        }
+        Ok(())
+    };
+    match timeout(HAND_OVER, handed).await {
+        Ok(said) => said,
+        Err(_) => {
+            tracing::warn!("the call was not taken over in time; it is dropped");
+            Ok(())
+        }
+    }
+}
+
 /// Says goodbye, so that the others need not wait for one who does not come back.
 async fn leave(mut call: Call, report: &mut Report, outcome: Outcome) -> anyhow::Result<Outcome> {
+    hand_over(&mut call, report).await?;
     call.leave();
     let goodbye = async {
         while let Some(event) = call.next().await {
@@ -111,4 +140,6 @@ async fn leave(mut call: Call, report: &mut Report, outcome: Outcome) -> anyhow:
 const AUDIO_SLOTS: usize = 3;
 
 const PERIOD: Duration = Duration::from_secs(1);
+/// Computers that go to sleep give so much time.
+const HAND_OVER: Duration = Duration::from_secs(5);
 const GOODBYE: Duration = Duration::from_secs(2);

@@ -3,8 +3,10 @@
 //! Pure but for the call it looks at. JSON lines are the call's events as they are (`event` names them) and one
 //! `{"event":"stats"}` per second. All of them: client/README.md.
 
-use baton_client::{Call, CallEvent, Change, Ending, Room};
-use baton_protocol::{MediaKind, ParticipantId, SlotShown, Source};
+use baton_client::{Call, CallEvent, Carrying, Change, Ending, Room};
+use baton_protocol::{
+    HostRole, Hosting, MediaKind, MovePhase, ParticipantId, SlotShown, Source, StepDownReason,
+};
 
 use super::meter::{Rates, SlotRate};
 
@@ -66,6 +68,14 @@ fn sentence(room: Option<&Room>, event: &CallEvent) -> Option<String> {
         CallEvent::Connecting { .. } => "connecting".to_owned(),
         CallEvent::Connected { .. } => "connected".to_owned(),
         CallEvent::Disconnected { reason, .. } => format!("disconnected: {reason}"),
+        CallEvent::Hosting { hosting } => return sentence_of_hosting(hosting),
+        CallEvent::Switched { .. } => return None,
+        CallEvent::HostLost { silent_ms, .. } => {
+            format!(
+                "the host fell silent ({silent_ms} ms); the standby has taken over if there is one"
+            )
+        }
+        CallEvent::Carrying(carrying) => sentence_of_carrying(carrying)?,
         CallEvent::Speakers { speakers } => {
             format!("speaking: {}", name(*speakers.first()?))
         }
@@ -88,6 +98,52 @@ fn sentence(room: Option<&Room>, event: &CallEvent) -> Option<String> {
         CallEvent::Over(Ending::Removed { reason }) => format!("removed from the room: {reason:?}"),
         CallEvent::Over(Ending::Refused { message, .. }) => format!("not let in: {message}"),
     })
+}
+
+/// Only a move that begins is worth a word: who carries the call then is news of its own.
+fn sentence_of_hosting(hosting: &Hosting) -> Option<String> {
+    let moving = hosting.moving.as_ref()?;
+    let to = &moving.to.name;
+    (moving.phase == MovePhase::Prepare).then(|| format!("the call is about to move to {to}"))
+}
+
+fn sentence_of_carrying(carrying: &Carrying) -> Option<String> {
+    Some(match carrying {
+        Carrying::Offered => "this computer may carry the call for the others".to_owned(),
+        Carrying::Part { role, .. } => match role {
+            HostRole::Next => "this computer is asked to carry the call".to_owned(),
+            HostRole::Active => {
+                "this computer carries the call; those in it see its address".to_owned()
+            }
+            HostRole::Standby => "this computer takes over if the host dies".to_owned(),
+            HostRole::Aside => return None,
+            HostRole::Draining => "this computer does not carry the call any more".to_owned(),
+        },
+        Carrying::Load { guests, sent_bps } => badge(*guests, *sent_bps),
+        Carrying::Declined { reason } => format!("this computer did not take the call: {reason}"),
+        Carrying::SteppedDown { reason } => {
+            let why = match reason {
+                StepDownReason::Owner => "as you wished",
+                StepDownReason::Shutdown => "the program ends",
+                StepDownReason::Suspend => "the computer sleeps or slept",
+                StepDownReason::Cap => "its limits are reached",
+                StepDownReason::Overload => "its line is full",
+            };
+            format!("this computer hands the call back: {why}")
+        }
+        Carrying::Failed { reason } => format!("this computer cannot carry a call: {reason}"),
+    })
+}
+
+/// What its owner sees all the time while a computer carries the call.
+pub(super) fn badge(guests: u16, sent_bps: u64) -> String {
+    let people = if guests == 1 {
+        "1 participant"
+    } else {
+        &format!("{guests} participants")
+    };
+    let (whole, tenth) = (sent_bps / 1_000_000, sent_bps / 100_000 % 10);
+    format!("this computer carries the call for {people}, {whole}.{tenth} Mb/s up")
 }
 
 fn sentence_of_change(room: &Room, change: &Change) -> Option<String> {

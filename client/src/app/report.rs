@@ -52,7 +52,7 @@ impl Report {
 
     /// Something happened.
     pub(super) fn event(&mut self, call: &Call, event: &CallEvent) -> anyhow::Result<()> {
-        if let CallEvent::Connecting { .. } = event {
+        if let CallEvent::Switched { .. } = event {
             self.meter.reset();
         }
         match &mut self.form {

@@ -1,9 +1,10 @@
 //! What a call has to say, in a form that is also its JSON.
 
-use baton_protocol::{ErrorCode, LegId, MediaKind, ParticipantId, SlotShown};
+use baton_protocol::{Epoch, ErrorCode, Hosting, LegId, MediaKind, ParticipantId, SlotShown};
 use serde::Serialize;
 
 use super::Ending;
+use crate::carry::Carrying;
 use crate::reception::Tally;
 use crate::room::Change;
 
@@ -37,6 +38,25 @@ pub enum CallEvent {
         /// For people.
         reason: String,
     },
+    /// Who carries the call, who would take over, and a move under way.
+    Hosting {
+        /// All of it.
+        hosting: Box<Hosting>,
+    },
+    /// Pictures and sound come from this leg from now on.
+    Switched {
+        /// Its number.
+        leg: LegId,
+    },
+    /// The host that carries the call is silent; if there is a standby, everything comes from there already.
+    HostLost {
+        /// The term whose host it is.
+        epoch: Epoch,
+        /// For how long nothing was heard, in milliseconds.
+        silent_ms: u32,
+    },
+    /// What this computer does for the others.
+    Carrying(Carrying),
     /// Who speaks, loudest first.
     Speakers {
         /// The first is the active speaker.

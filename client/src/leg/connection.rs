@@ -23,7 +23,7 @@ use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit,
 
 use super::arrivals::{Arrivals, ExtensionId, TRANSPORT_CC};
 use super::keyframes::{self, KeyframeRequests};
-use super::receiver::Receiver;
+use super::receiver::{Frames, Receiver};
 use super::reporter::Reporter;
 use super::sender::Sender;
 use super::{Command, LegEvent, LegEvents, LegPlan, Offer, Slot};
@@ -72,6 +72,11 @@ async fn serve(
     tracks: &mut mpsc::Receiver<Arc<dyn TrackRemote>>,
     events: &LegEvents,
 ) -> Result<()> {
+    let frames = plan.frames.clone().map(|frames| Frames {
+        leg: plan.id,
+        stage: plan.stage.clone(),
+        to: frames,
+    });
     let control = open_channels(connection, plan.id, events).await?;
     let (offer, senders, slots) = offer(connection, plan).await?;
     let mut sections = slots.values().map(|(_, section)| section);
@@ -88,6 +93,7 @@ async fn serve(
         return Ok(());
     }
     connection.set_local_description(description).await?;
+    let (mut is_connected, mut is_publishing) = (false, false);
     loop {
         tokio::select! {
             command = commands.recv() => match command {
@@ -98,13 +104,26 @@ async fn serve(
                     let text = serde_json::to_string(&message).expect("a message is always JSON");
                     control.send_text(&text).await?;
                 }
+                Some(Command::Publish(wanted)) => {
+                    is_publishing = wanted;
+                    if !wanted {
+                        senders.iter().for_each(Sender::stop);
+                    } else if is_connected {
+                        senders.iter().for_each(Sender::start);
+                    }
+                }
                 None => return Ok(()),
             },
             Some(track) = tracks.recv() => {
-                let receiver = Receiver::new(track, slots.clone(), plan.frames.clone());
+                let receiver = Receiver::new(track, slots.clone(), frames.clone());
                 tokio::spawn(receiver.run());
             }
-            () = connected.notified() => senders.iter().for_each(Sender::start),
+            () = connected.notified() => {
+                is_connected = true;
+                if is_publishing {
+                    senders.iter().for_each(Sender::start);
+                }
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use baton_protocol::ParticipantId;
+use baton_protocol::{LegId, ParticipantId};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtp::Packet;
 use rtc::rtp_transceiver::RTCRtpTransceiverId;
@@ -15,11 +15,20 @@ use super::connection::Slots;
 use crate::assembly::{Assembler, Piece, Received};
 use crate::offer::Section;
 use crate::reception::Seen;
+use crate::stage::Stage;
 
 pub(super) struct Receiver {
     track: Arc<dyn TrackRemote>,
     slots: Slots,
-    frames: Option<mpsc::Sender<Received>>,
+    frames: Option<Frames>,
+}
+
+/// Where the frames of a leg go, as long as they count.
+#[derive(Clone)]
+pub(super) struct Frames {
+    pub(super) leg: LegId,
+    pub(super) stage: Stage,
+    pub(super) to: mpsc::Sender<Received>,
 }
 
 /// What a track's first event says of it.
@@ -32,11 +41,7 @@ struct Opened {
 }
 
 impl Receiver {
-    pub(super) fn new(
-        track: Arc<dyn TrackRemote>,
-        slots: Slots,
-        frames: Option<mpsc::Sender<Received>>,
-    ) -> Self {
+    pub(super) fn new(track: Arc<dyn TrackRemote>, slots: Slots, frames: Option<Frames>) -> Self {
         Self {
             track,
             slots,
@@ -92,7 +97,7 @@ impl Receiver {
 
 impl Opened {
     /// Passes frames on. True if a keyframe has to be asked for.
-    fn assemble(&mut self, packet: Packet, frames: &mpsc::Sender<Received>, now: Instant) -> bool {
+    fn assemble(&mut self, packet: Packet, frames: &Frames, now: Instant) -> bool {
         let Some(codec) = self.section.codec(packet.header.payload_type) else {
             return false;
         };
@@ -106,7 +111,11 @@ impl Opened {
         };
         self.assembler.handle_packet(piece, now);
         while let Some(frame) = self.assembler.poll_frame() {
-            if frames.try_send(frame).is_err() {
+            let (kind, is_key) = (frame.codec.kind(), frame.is_key);
+            if !frames.stage.admits(frames.leg, &frame.slot, kind, is_key) {
+                continue;
+            }
+            if frames.to.try_send(frame).is_err() {
                 tracing::warn!(
                     slot = self.slot.mid,
                     "frames come faster than they are taken; one is lost"

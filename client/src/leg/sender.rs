@@ -85,6 +85,11 @@ impl Sender {
         self.publication
             .attach(self.leg, Arc::clone(&self.track), line);
     }
+
+    /// Nothing is to be sent on this leg for now.
+    pub(super) fn stop(&self) {
+        self.publication.detach(self.leg);
+    }
 }
 
 impl Drop for Sender {

@@ -39,11 +39,7 @@ impl House {
         let outside = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let link = format!("http://{}/r/standup", outside.local_addr().unwrap());
         tokio::spawn(let_in(outside, inside, cuts));
-        Self {
-            link,
-            door,
-            host,
-        }
+        Self { link, door, host }
     }
 
     /// Waits until the host counted so many legs that agreed on AES-GCM, and none on AES-CM.
@@ -146,6 +142,8 @@ impl Guest {
             video_slots: 3,
             publications,
             frames: None,
+            hosting: None,
+            computer: String::new(),
         }
     }
 

@@ -162,13 +162,13 @@ fn probe(folder: &Path) {
     }
 }
 
-struct Program {
-    child: Child,
+pub(crate) struct Program {
+    pub(crate) child: Child,
     lines: std::io::Lines<BufReader<ChildStdout>>,
 }
 
 impl Program {
-    fn start(words: &[&str]) -> Self {
+    pub(crate) fn start(words: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_baton-client"))
             .args(words)
             .stdout(Stdio::piped())
@@ -179,7 +179,7 @@ impl Program {
     }
 
     /// Reads lines until one is as wanted. There is one each second, so that the deadline is noticed.
-    fn until(&mut self, mut is_wanted: impl FnMut(&Value) -> bool) -> Value {
+    pub(crate) fn until(&mut self, mut is_wanted: impl FnMut(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let line = self.lines.next().expect("the program runs").unwrap();
@@ -191,7 +191,7 @@ impl Program {
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(
             Command::new("sh")

@@ -150,11 +150,12 @@ fn draw_help(frame: &mut Frame<'_>) {
     frame.render_widget(help, place);
 }
 
-const KEYS: &str = " q leave   m mute or unmute   h help";
+const KEYS: &str = " q leave   m mute or unmute   b hand the call back   h help";
 
 const HELP: &[&str] = &[
     "q, Ctrl-C  leave the call",
     "m          mute or unmute what you send",
+    "b          carry the call for the others no more",
     "h, ?       this help",
     "",
     "good  less than 1 % of packets missing",

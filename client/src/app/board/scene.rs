@@ -4,7 +4,7 @@ use baton_client::{Call, Room};
 use baton_protocol::{MediaKind, Source, TrackInfo};
 
 use super::{Board, Path};
-use crate::app::lines::{printable, shown, word};
+use crate::app::lines::{badge, printable, shown, word};
 use crate::app::meter::{Quality, SlotRate};
 
 /// One moment.
@@ -65,6 +65,9 @@ impl Scene {
         };
         let host = printable(&room.host().name);
         scene.title = format!("{}, carried by {host}", room.name());
+        if let Some((guests, sent_bps)) = board.badge {
+            scene.title += &format!("; {}", badge(guests, sent_bps));
+        }
         let speaker = call.speakers().first();
         let person = room.participants().map(|one| Person {
             name: printable(&one.name),

@@ -16,6 +16,8 @@ use super::{Board, draw};
 pub(crate) enum Key {
     Leave,
     Mute,
+    /// Carry the call no more.
+    StepDown,
     Help,
     /// The terminal has another size.
     Resized,
@@ -88,6 +90,7 @@ fn key(event: &Event) -> Option<Key> {
     match pressed.code.as_char()? {
         'q' => Some(Key::Leave),
         'm' => Some(Key::Mute),
+        'b' => Some(Key::StepDown),
         'h' | '?' => Some(Key::Help),
         _ => None,
     }

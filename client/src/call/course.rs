@@ -1,0 +1,144 @@
+//! Which hosts a participant has legs to, and what each of them does, from what signaling says of the hosting.
+//!
+//! Pure.
+
+use baton_protocol::{Epoch, HostId, HostTerm, Hosting, MovePhase};
+
+/// What a leg is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Carries everything.
+    Main,
+    /// Connected and silent, for the case that the main host dies.
+    Standby,
+    /// Connected and silent, for a move that is being prepared.
+    Next,
+    /// Everything goes to it too, and is about to come from it alone.
+    Arriving,
+}
+
+/// A host to which there shall be a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) host: HostId,
+    /// What offers to it name.
+    pub(super) epoch: Epoch,
+    pub(super) part: Part,
+    /// It is the host of `term`, which offers need not name.
+    pub(super) is_mine: bool,
+}
+
+/// The main one first; each host once. Without a word about the hosting there is one leg, to the host of the room's term.
+pub(super) fn wanted(hosting: Option<&Hosting>, term: &HostTerm) -> Vec<Wanted> {
+    let main = |host, epoch| Wanted {
+        host,
+        epoch,
+        part: Part::Main,
+        is_mine: true,
+    };
+    let Some(hosting) = hosting else {
+        return vec![main(term.host, term.epoch)];
+    };
+    let mut all = vec![main(hosting.mine, hosting.term.epoch)];
+    if let Some(moving) = &hosting.moving
+        && moving.to.host != hosting.mine
+    {
+        all.push(Wanted {
+            host: moving.to.host,
+            epoch: moving.epoch,
+            part: match moving.phase {
+                MovePhase::Prepare => Part::Next,
+                MovePhase::Switch => Part::Arriving,
+            },
+            is_mine: false,
+        });
+    }
+    if let Some(standby) = &hosting.standby
+        && !all.iter().any(|known| known.host == standby.host)
+    {
+        all.push(Wanted {
+            host: standby.host,
+            epoch: hosting.term.epoch,
+            part: Part::Standby,
+            is_mine: false,
+        });
+    }
+    all
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use baton_protocol::{HostKind, HostSeat, HostingPolicy, Moving};
+
+    use super::*;
+
+    pub(in crate::call) fn seat(host: u32) -> HostSeat {
+        HostSeat {
+            host: HostId(host),
+            kind: HostKind::Central,
+            name: format!("host {host}"),
+            owner: None,
+        }
+    }
+
+    pub(in crate::call) fn hosting(epoch: u32, mine: u32) -> Hosting {
+        Hosting {
+            term: HostTerm {
+                epoch: Epoch(epoch),
+                host: HostId(mine),
+                kind: HostKind::Central,
+                name: String::new(),
+            },
+            owner: None,
+            grant: None,
+            mine: HostId(mine),
+            standby: None,
+            moving: None,
+            policy: HostingPolicy::Auto,
+            candidates: Vec::new(),
+        }
+    }
+
+    fn parts(hosting: &Hosting) -> Vec<(u32, u32, Part)> {
+        let all = wanted(Some(hosting), &hosting.term);
+        all.iter()
+            .map(|one| (one.host.0, one.epoch.0, one.part))
+            .collect()
+    }
+
+    #[test]
+    fn a_move_and_a_standby_each_want_a_leg_of_their_own() {
+        let mut now = hosting(3, 1);
+        assert_eq!(parts(&now), [(1, 3, Part::Main)]);
+        now.moving = Some(Moving {
+            epoch: Epoch(4),
+            to: seat(2),
+            phase: MovePhase::Prepare,
+            grant: None,
+        });
+        assert_eq!(parts(&now), [(1, 3, Part::Main), (2, 4, Part::Next)]);
+        now.moving.as_mut().unwrap().phase = MovePhase::Switch;
+        assert_eq!(parts(&now), [(1, 3, Part::Main), (2, 4, Part::Arriving)]);
+        let mut now = hosting(4, 2);
+        now.standby = Some(seat(1));
+        assert_eq!(parts(&now), [(2, 4, Part::Main), (1, 4, Part::Standby)]);
+        // Back to the server: the standby's leg is the one that arrives.
+        now.moving = Some(Moving {
+            epoch: Epoch(5),
+            to: seat(1),
+            phase: MovePhase::Switch,
+            grant: None,
+        });
+        assert_eq!(parts(&now), [(2, 4, Part::Main), (1, 5, Part::Arriving)]);
+    }
+
+    #[test]
+    fn without_a_word_about_it_the_term_s_host_is_the_only_one() {
+        let term = hosting(2, 9).term;
+        let all = wanted(None, &term);
+        assert_eq!(
+            (all.len(), all[0].host, all[0].epoch),
+            (1, HostId(9), Epoch(2))
+        );
+    }
+}

@@ -1,0 +1,310 @@
+//! The call's legs to the hosts that signaling names: opening, changing over, falling back, and saying how far one is.
+
+use std::time::{Duration, Instant};
+
+use baton_protocol::{HostId, HostKind, Hosting, LegId, MovePhase, MoveStep, PeerMessage};
+use baton_server::Fingerprint;
+
+use super::course::{Part, Wanted, wanted};
+use super::current::Current;
+use super::pulses::{Pulses, Silence};
+use super::{Call, CallEvent};
+use crate::view::{Size, Want, wants};
+
+impl Call {
+    /// Asks that this computer carry the call, or the server (`None`). False where signaling is away.
+    pub fn pass_baton(&self, to: Option<HostId>) -> bool {
+        self.is_joined && self.session.say(PeerMessage::PassBaton { to })
+    }
+
+    /// Signaling said who carries the call. An older term than the present one is not believed.
+    pub(super) fn handle_hosting(&mut self, hosting: Hosting, now: Instant) {
+        let known = self.hosting.as_ref().map(|known| known.term.epoch);
+        if known.is_some_and(|known| hosting.term.epoch < known) {
+            return;
+        }
+        let is_new_host = self
+            .hosting
+            .as_ref()
+            .is_none_or(|known| known.mine != hosting.mine);
+        if is_new_host {
+            self.pulses = Pulses::default();
+            self.is_loss_said = false;
+        }
+        let said = Box::new(hosting.clone());
+        self.hosting = Some(hosting);
+        self.news.push_back(CallEvent::Hosting { hosting: said });
+        self.settle(now);
+    }
+
+    /// Makes the legs what they shall be, and says what is to be said of it. Cheap where nothing changed.
+    pub(super) fn settle(&mut self, now: Instant) {
+        let Some(room) = &self.room else { return };
+        let wanted = wanted(self.hosting.as_ref(), room.host());
+        self.assign_parts(&wanted, now);
+        self.open_missing(&wanted, now);
+        self.show(now);
+        self.change_over(now);
+        self.show(now);
+        self.report_progress();
+    }
+
+    fn assign_parts(&mut self, wanted: &[Wanted], now: Instant) {
+        for current in &mut self.legs {
+            let found = wanted.iter().find(|one| one.host == current.host);
+            match found {
+                Some(one) => {
+                    current.part = one.part;
+                    current.leaves_at = None;
+                    current.arriving_since = match one.part {
+                        Part::Arriving => current.arriving_since.or(Some(now)),
+                        Part::Main | Part::Standby | Part::Next => None,
+                    };
+                }
+                None => {
+                    current.part = Part::Standby;
+                    current.leaves_at.get_or_insert(now + LEAVE);
+                }
+            }
+        }
+        let is_over = |current: &Current| current.leaves_at.is_some_and(|at| at <= now);
+        let over: Vec<LegId> = self
+            .legs
+            .iter()
+            .filter(|current| is_over(current))
+            .map(Current::id)
+            .collect();
+        for leg in over {
+            self.close(leg, "its host does not carry this call any more");
+        }
+    }
+
+    fn open_missing(&mut self, wanted: &[Wanted], now: Instant) {
+        for one in wanted {
+            if self.legs.iter().any(|current| current.host == one.host) {
+                continue;
+            }
+            let due = match one.part {
+                Part::Main => self.reopen_at,
+                Part::Standby | Part::Next | Part::Arriving => self.retry_at,
+            };
+            let failed = self.failed_move == Some(one.epoch) && one.part != Part::Standby;
+            if due.is_none_or(|due| due <= now) && (one.part == Part::Main || !failed) {
+                self.open(*one, now);
+            }
+        }
+    }
+
+    /// Which leg is shown, and which are published on.
+    fn change_over(&mut self, now: Instant) {
+        let silence = self.pulses.silence(now);
+        let usable = |part| {
+            let mut legs = self.legs.iter();
+            legs.find(|current| {
+                current.part == part && current.leaves_at.is_none() && current.is_usable()
+            })
+            .map(Current::id)
+        };
+        let main = self.legs.iter().find(|current| current.part == Part::Main);
+        let has_sound = main.is_some_and(Current::hears);
+        let main = main.map(Current::id);
+        let refuge = usable(Part::Standby).filter(|_| silence > Silence::None);
+        let arriving = usable(Part::Arriving);
+        let has_arrived = arriving.is_some_and(|leg| {
+            let mut legs = self.legs.iter();
+            legs.any(|current| current.id() == leg && has_arrived(current, has_sound, now))
+        });
+        for current in &mut self.legs {
+            let id = Some(current.id());
+            let is_on = match current.part {
+                Part::Main => true,
+                Part::Arriving => id == arriving,
+                Part::Standby => id == refuge,
+                Part::Next => false,
+            };
+            current.publish(is_on && current.leaves_at.is_none());
+        }
+        let shown = if silence >= Silence::Silent && refuge.is_some() {
+            refuge
+        } else if has_arrived {
+            arriving
+        } else {
+            main
+        };
+        self.stage.set_arriving(refuge.or(arriving));
+        if let Some(leg) = shown
+            && self.shown != shown
+        {
+            self.stage.set_current(leg);
+            self.shown = shown;
+            self.news.push_back(CallEvent::Switched { leg });
+        }
+        if silence == Silence::Lost && !self.is_loss_said && self.is_joined {
+            self.say_lost(now);
+        }
+    }
+
+    fn say_lost(&mut self, now: Instant) {
+        let Some(hosting) = &self.hosting else { return };
+        let (epoch, silent_ms) = (hosting.term.epoch, self.pulses.silent_ms(now));
+        self.is_loss_said = self.session.say(PeerMessage::HostLost { epoch, silent_ms });
+        self.news
+            .push_back(CallEvent::HostLost { epoch, silent_ms });
+    }
+
+    /// Says each step of a move once; after the socket was away, again.
+    fn report_progress(&mut self) {
+        let moving = self
+            .hosting
+            .as_ref()
+            .and_then(|known| known.moving.as_ref());
+        let Some(moving) = moving.filter(|_| self.is_joined) else {
+            return;
+        };
+        let epoch = moving.epoch;
+        let mut legs = self.legs.iter();
+        let leg = legs.find(|current| current.host == moving.to.host);
+        let is_shown = leg.is_some_and(|leg| Some(leg.id()) == self.shown);
+        let step = if self.failed_move == Some(epoch) {
+            MoveStep::Failed
+        } else if moving.phase == MovePhase::Switch && is_shown {
+            MoveStep::Switched
+        } else if !self.plan.has_media() || leg.is_some_and(Current::is_usable) {
+            // Who has no media has nothing to carry over, and is where everybody is.
+            if moving.phase == MovePhase::Switch && !self.plan.has_media() {
+                MoveStep::Switched
+            } else {
+                MoveStep::Ready
+            }
+        } else {
+            return;
+        };
+        if self.said_step != Some((epoch, step))
+            && self.session.say(PeerMessage::MoveProgress { epoch, step })
+        {
+            self.said_step = Some((epoch, step));
+        }
+    }
+
+    /// Tells every host what to show: the shown and the arriving one everything, the others nothing.
+    pub(super) fn show(&mut self, now: Instant) {
+        let Some(room) = &self.room else { return };
+        let all = wants(room, &self.speakers, self.plan.watch);
+        let silence = self.pulses.silence(now);
+        let main = self.legs.iter().find(|current| current.part == Part::Main);
+        // Who takes a slot over has it where it was.
+        let view = main.map(|current| current.view.clone());
+        for current in &mut self.legs {
+            let is_shown = Some(current.id()) == self.shown;
+            let is_wanted = match current.part {
+                Part::Main | Part::Arriving => true,
+                Part::Standby => silence > Silence::None,
+                Part::Next => false,
+            };
+            let is_wanted = is_shown || (is_wanted && current.leaves_at.is_none());
+            let wants: &[Want] = if is_wanted { &all } else { &[] };
+            if current.part != Part::Main
+                && current.said.as_ref().is_none_or(Vec::is_empty)
+                && let Some(view) = &view
+            {
+                current.view = view.clone();
+            }
+            let is_only_suspected = current.part == Part::Standby && silence == Silence::Suspicious;
+            if is_only_suspected {
+                let small: Vec<Want> = wants
+                    .iter()
+                    .map(|want| Want {
+                        size: SMALL,
+                        ..*want
+                    })
+                    .collect();
+                current.show(&small);
+            } else {
+                current.show(wants);
+            }
+        }
+    }
+
+    /// Is this the answer of the host that signaling granted the call to? The operator's hosts need no grant.
+    pub(super) fn check_answer(&self, current: &Current, sdp: &str) -> Result<(), String> {
+        let Some(hosting) = &self.hosting else {
+            return Ok(());
+        };
+        let (kind, epoch, grant) = match &hosting.moving {
+            Some(moving) if moving.to.host == current.host => {
+                (moving.to.kind, moving.epoch, moving.grant.as_deref())
+            }
+            _ if hosting.term.host == current.host => (
+                hosting.term.kind,
+                hosting.term.epoch,
+                hosting.grant.as_deref(),
+            ),
+            _ => return Ok(()),
+        };
+        let (Some(grant), Some(key)) = (grant, &self.signing_key) else {
+            return match kind {
+                HostKind::Central => Ok(()),
+                HostKind::Participant => Err("nobody granted it the call".to_owned()),
+            };
+        };
+        let claims = key
+            .grant(grant)
+            .map_err(|why| format!("its grant: {why}"))?;
+        let is_for_this = claims.host == current.host && claims.epoch == epoch;
+        let shown = fingerprint(sdp).and_then(|digits| Fingerprint::parse_digits(&digits));
+        if !is_for_this
+            || shown.is_none()
+            || shown != Fingerprint::parse_digits(&claims.fingerprint)
+        {
+            return Err(
+                "its certificate is not the one that signaling granted the call to".to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    /// When something of this is due.
+    pub(super) fn hosting_deadline(&self, now: Instant) -> Option<Instant> {
+        let leaving = self.legs.iter().filter_map(|current| current.leaves_at);
+        let arriving = self
+            .legs
+            .iter()
+            .any(|current| current.part == Part::Arriving);
+        let look = arriving.then(|| now + LOOK);
+        let retry = self.retry_at.filter(|at| *at > now);
+        let pulse = self.pulses.deadline(now);
+        leaving.chain(look).chain(retry).chain(pulse).min()
+    }
+}
+
+/// Does everything come from the new host? After three seconds whatever is missing is missed on the old one just as much.
+fn has_arrived(leg: &Current, has_sound: bool, now: Instant) -> bool {
+    let is_late = leg
+        .arriving_since
+        .is_some_and(|since| now - since >= ARRIVE);
+    is_late || (leg.is_showing() && (leg.hears() || !has_sound))
+}
+
+/// The digits of `a=fingerprint:sha-256`.
+pub(super) fn fingerprint(sdp: &str) -> Option<String> {
+    let line = sdp
+        .lines()
+        .find_map(|line| line.strip_prefix("a=fingerprint:"))?;
+    let (_, digits) = line.trim().split_once(' ')?;
+    Some(digits.to_owned())
+}
+
+/// Legs to hosts that are not named any more live on for so long.
+const LEAVE: Duration = Duration::from_secs(3);
+
+/// Longest wait for pictures and sound of a new host.
+const ARRIVE: Duration = Duration::from_secs(3);
+
+/// Between two looks at whether everything comes from the new host.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Pictures that are fetched on a mere suspicion.
+const SMALL: Size = Size {
+    width: 160,
+    height: 90,
+};

@@ -1,0 +1,205 @@
+//! The task between signaling and this computer's host: passes on what both say, and adds the owner's word.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant, SystemTime};
+
+use baton_protocol::{HostCommand, HostMessage, HostRole, StepDownReason};
+use baton_server::{Host, HostLink, Snapshots};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::processor::Processor;
+use super::sleep::Sleep;
+use super::watch::Watch;
+use super::{CarrierPlan, Carrying, GOODBYE, Request};
+use crate::caps::ledger::Ledger;
+use crate::caps::{Conditions, Metering, Power, system};
+
+pub(super) struct Keeper {
+    plan: CarrierPlan,
+    link: HostLink,
+    to_host: mpsc::Sender<HostCommand>,
+    from_host: mpsc::Receiver<HostMessage>,
+    host: Host,
+    snapshots: Snapshots,
+    watch: Watch,
+    ledger: Ledger,
+    processor: Processor,
+    sleep: Sleep,
+    /// What the system last said of itself.
+    system: (Power, Metering),
+    sent: u64,
+    ticks: u64,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        plan: CarrierPlan,
+        link: HostLink,
+        (to_host, from_host): (mpsc::Sender<HostCommand>, mpsc::Receiver<HostMessage>),
+        host: Host,
+    ) -> Self {
+        let snapshots = host.snapshots();
+        let watch = Watch::new(plan.room.clone(), plan.consent.caps.clone());
+        let file = plan.consent.ledger.as_deref();
+        let ledger = file.map(Ledger::load).transpose().unwrap_or_else(|error| {
+            tracing::warn!(%error, "what was sent for others this month cannot be read; it is counted anew");
+            None
+        });
+        Self {
+            plan,
+            link,
+            to_host,
+            from_host,
+            host,
+            snapshots,
+            watch,
+            ledger: ledger.unwrap_or_default(),
+            processor: Processor::default(),
+            sleep: Sleep::default(),
+            system: (Power::Unknown, Metering::Unknown),
+            sent: 0,
+            ticks: 0,
+        }
+    }
+
+    /// Runs until the handle or the link is gone.
+    pub(super) async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<Request>,
+        news: mpsc::Sender<Carrying>,
+    ) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                command = self.link.commands.recv() => match command {
+                    Some(command) => self.handle_command(command).await,
+                    None => break,
+                },
+                Some(message) = self.from_host.recv() => self.handle_message(message).await,
+                _ = ticks.tick() => self.handle_tick().await,
+                request = requests.recv() => match request {
+                    Some(Request::StepDown(reason)) => self.step_down(reason).await,
+                    Some(Request::Reflector(server)) => self.set_reflector(server).await,
+                    None => break,
+                },
+            }
+            while let Some(one) = self.watch.poll_news() {
+                // Whoever does not listen misses a figure.
+                let _ = news.try_send(one);
+            }
+        }
+        self.save();
+        self.host.stop(GOODBYE).await;
+    }
+
+    async fn handle_command(&mut self, command: HostCommand) {
+        if let HostCommand::Serve {
+            room,
+            epoch,
+            role: HostRole::Next,
+            ..
+        } = &command
+        {
+            let conditions = self.conditions();
+            if let Some(reason) = self.watch.objection_to_begin(&conditions) {
+                let (room, epoch) = (room.clone(), *epoch);
+                self.say(HostMessage::Declined {
+                    room,
+                    epoch,
+                    reason,
+                })
+                .await;
+                return;
+            }
+        }
+        self.watch.note_command(&command);
+        // The host is gone with this task only.
+        let _ = self.to_host.send(command).await;
+    }
+
+    async fn handle_message(&mut self, mut message: HostMessage) {
+        self.watch.note_message(&message);
+        if let HostMessage::Renew { load, .. } = &mut message {
+            load.cpu_free_percent = self.processor.free_percent();
+        }
+        self.say(message).await;
+    }
+
+    async fn handle_tick(&mut self) {
+        let has_slept = self.sleep.look(Instant::now(), SystemTime::now());
+        self.processor.look(Instant::now());
+        if self.ticks.is_multiple_of(SYSTEM_EVERY) {
+            let asked = tokio::task::spawn_blocking(|| (system::power(), system::metering()));
+            self.system = asked.await.unwrap_or_default();
+        }
+        let stats = self.snapshots.latest();
+        let sum =
+            |figure: fn(&baton_server::Snapshot) -> u64| stats.iter().map(figure).sum::<u64>();
+        let sent = sum(|one| one.engine.bytes_out + one.engine.padding_bytes_out);
+        let fresh = sent.saturating_sub(std::mem::replace(&mut self.sent, sent));
+        self.ledger.add(fresh, SystemTime::now());
+        self.watch
+            .note_sent(fresh * 8, sum(|one| one.engine.legs_queueing));
+        let conditions = self.conditions();
+        let reason = if has_slept {
+            self.watch.is_active().then_some(StepDownReason::Suspend)
+        } else {
+            self.watch.reason_to_stop(&conditions)
+        };
+        if let Some(reason) = reason {
+            self.step_down(reason).await;
+        }
+        if self.ticks.is_multiple_of(FITNESS_EVERY) {
+            let free = self.processor.free_percent();
+            let fitness = self.watch.fitness(&conditions, free);
+            let room = self.plan.room.clone();
+            self.say(HostMessage::Fitness { room, fitness }).await;
+        }
+        if self.ticks % SAVE_EVERY == SAVE_EVERY - 1 {
+            self.save();
+        }
+        self.ticks += 1;
+    }
+
+    fn conditions(&mut self) -> Conditions {
+        let (power, metering) = self.system;
+        Conditions {
+            power,
+            metering,
+            sent_this_month: self.ledger.sent(SystemTime::now()),
+            sent_bps: self.watch.sent_bps(),
+            guests: self.watch.guests(),
+        }
+    }
+
+    async fn step_down(&mut self, reason: StepDownReason) {
+        if let Some(message) = self.watch.step_down(reason) {
+            self.say(message).await;
+        }
+    }
+
+    async fn set_reflector(&self, server: SocketAddr) {
+        self.host.set_reflector(server).await;
+    }
+
+    /// While signaling is away the link remembers what counts.
+    async fn say(&self, message: HostMessage) {
+        let _ = self.link.messages.send(message).await;
+    }
+
+    fn save(&self) {
+        let file = self.plan.consent.ledger.as_deref();
+        if let Some(Err(error)) = file.map(|file| self.ledger.save(file)) {
+            tracing::warn!(%error, "what was sent for others this month cannot be kept");
+        }
+    }
+}
+
+const TICK: Duration = Duration::from_secs(1);
+
+/// In ticks.
+const FITNESS_EVERY: u64 = 2;
+const SYSTEM_EVERY: u64 = 10;
+const SAVE_EVERY: u64 = 60;
