@@ -8,7 +8,6 @@ import type { Role, Seat } from './hosting.ts';
 import { type LegEvent, step } from './ladder.ts';
 import { Leg, type LegOptions, type OfferOut } from './leg.ts';
 import type { ErrorCode, HostId, LegId, ParticipantId, PathFromHost, PeerMessage, RoomId, Source, TrackId, TrackInfo } from './protocol.gen.ts';
-
 /** One of the own sources. */
 export interface Own {
   readonly track: MediaStreamTrack | null;
@@ -52,6 +51,9 @@ type PathEvents = {
 
 /** How long the leg before stays, so that its last pictures do. */
 export const DRAIN_MS = 3000;
+/** What is of use to people is not known yet when a call has just come to a host. */
+const BEGINNING_MS = 1500;
+const WARM_MS = 1000;
 /** A leg that waits for its time can be tried again soon: nothing is lost meanwhile. */
 const WAITING_CONNECT_MS = 1000;
 
@@ -63,6 +65,9 @@ export class Path extends Emitter<PathEvents> {
   #attempt = 0;
   #publishes: boolean;
   #isClosed = false;
+  /** When own media began to go to a host that was only waiting before. */
+  #beganAt = -BEGINNING_MS;
+  #wantedTimer: ReturnType<typeof setTimeout> | undefined;
   /** Since when the leg is not connected, although one was before; by the clock of the page. */
   troubleSince: number | null = null;
   /** Since when the host is not named any more. */
@@ -117,6 +122,7 @@ export class Path extends Emitter<PathEvents> {
 
   setPublishing(publishes: boolean): void {
     this.#publishes = publishes;
+    this.#beganAt = performance.now();
     void this.#leg.setPublishing(publishes);
   }
 
@@ -134,6 +140,7 @@ export class Path extends Emitter<PathEvents> {
 
   close(): void {
     this.#isClosed = true;
+    clearTimeout(this.#wantedTimer);
     for (const leg of [this.#before, this.#leg]) this.#retire(leg);
     this.#before = null;
   }
@@ -250,6 +257,13 @@ export class Path extends Emitter<PathEvents> {
 
   /** Encodes only what somebody watches; nothing while alone. */
   #applyWanted(): void {
+    // People come one after the other and start small: an encoder that stops and starts with each of them would only be late.
+    const early = this.#beganAt + BEGINNING_MS - performance.now();
+    if (early > 0) {
+      clearTimeout(this.#wantedTimer);
+      this.#wantedTimer = setTimeout(() => this.#applyWanted(), early);
+      return;
+    }
     for (const { track, layers } of this.#leg.wanted) {
       const source = [...this.#home.trackIds].find(([, id]) => id === track)?.[0];
       if (source) void this.#leg.setWanted(source, layers);
@@ -261,12 +275,20 @@ export class Path extends Emitter<PathEvents> {
     this.#attempt = 0;
     this.troubleSince = null;
     this.emit('connected', { before });
+    if (this.role === 'standby' && !this.#publishes) void this.#warm(this.#leg);
     if (!before) return;
     setTimeout(() => {
       if (this.#before !== before) return;
       this.#before = null;
       this.#retire(before);
     }, DRAIN_MS);
+  }
+
+  /** Encoders that have run once begin at once when they are needed; the first time takes some of them half a second. */
+  async #warm(leg: Leg): Promise<void> {
+    await leg.setPublishing(true);
+    await new Promise((done) => setTimeout(done, WARM_MS));
+    await leg.setPublishing(this.#publishes);
   }
 
   #retire(leg: Leg | null): void {
