@@ -23,6 +23,7 @@ const target = process.env['BATON_URL'] ?? 'http://localhost:7880';
 
 export default defineConfig({
   plugins: [svelte(), packed],
-  build: { target: 'es2023', modulePreload: { polyfill: false }, assetsInlineLimit: 0, reportCompressedSize: false },
+  // Older targets would bake the system's colours into the page, and the choice of light or dark would do nothing.
+  build: { target: 'es2023', cssTarget: ['chrome123', 'firefox120', 'safari17.5'], modulePreload: { polyfill: false }, assetsInlineLimit: 0, reportCompressedSize: false },
   server: { proxy: { '/ws': { target, ws: true }, '/api': target, '/whip': target, '/whep': target } },
 });
