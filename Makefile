@@ -23,7 +23,7 @@ bench: ## Cost of a forwarded packet as a multiple of the floor (root, about 10 
 	target=$${CARGO_TARGET_DIR:-target}; "$$target/release/bench" $(ARGS)
 
 lab: ## A room with both browsers and a bad line to play with: make lab ARGS="--loss 2"
-	cargo build --bin baton -p baton-server
+	cargo build --bins -p baton-server -p baton-client
 	@tests/all.sh prepare
 	node tests/e2e/lab.mjs $(ARGS)
 

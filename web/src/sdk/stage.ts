@@ -52,8 +52,8 @@ const VIEW_DELAY_MS = 100;
 /** Small enough that every camera has a layer for it. */
 const SMALLEST = { width: 160, height: 90 };
 const NEVER_COMES: readonly (PauseReason | null)[] = ['muted', 'gone', 'codec'];
-/** Voices come every 20 ms. */
-const DEAD_AFTER_MS = 90;
+/** Voices come every 20 ms: an old leg that gives nothing for so long is believed to be dead. */
+const DEAD_AFTER_MS = 60;
 
 const smallest = (want: Want): Want => ({ ...want, ...SMALLEST });
 
