@@ -4,8 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use baton_protocol::{Epoch, HostId, HostKind, HostTerm, RoomId};
+use baton_protocol::{Epoch, Fitness, HostId, HostKind, HostSeat, HostTerm, ParticipantId, RoomId};
 use rand::Rng;
+
+use crate::token::ComputerOwner;
 
 /// One link of a host, in-process or a WebSocket. Numbered by the shell, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +27,8 @@ pub(crate) struct Hosts {
 struct Link {
     /// `sub` of the host's token; none where no token is needed.
     subject: Option<String>,
+    /// Whose computer it is; none: the operator's.
+    owner: Option<ComputerOwner>,
     host: Option<HostId>,
 }
 
@@ -33,6 +37,9 @@ struct Host {
     name: String,
     kind: HostKind,
     subject: Option<String>,
+    owner: Option<ComputerOwner>,
+    fingerprint: Option<String>,
+    fitness: Option<Fitness>,
     presence: HostPresence,
     rooms: BTreeSet<RoomId>,
 }
@@ -53,10 +60,58 @@ pub(crate) struct Accepted {
     pub(crate) replaced: Option<LinkId>,
 }
 
+/// What a hello says of the host itself.
+#[derive(Debug)]
+pub(crate) struct Introduction<'a> {
+    pub(crate) wanted: Option<HostId>,
+    pub(crate) name: &'a str,
+    pub(crate) kind: HostKind,
+    pub(crate) fingerprint: Option<String>,
+}
+
+/// A participant's computer that was offered for one room.
+#[derive(Debug)]
+pub(crate) struct Computer<'a> {
+    pub(crate) id: HostId,
+    host: &'a Host,
+}
+
+impl Computer<'_> {
+    pub(crate) fn owner(&self) -> Option<ParticipantId> {
+        self.host.owner.as_ref().map(|owner| owner.participant)
+    }
+
+    pub(crate) fn link(&self) -> Option<LinkId> {
+        match self.host.presence {
+            HostPresence::Linked(link) => Some(link),
+            HostPresence::Gone { .. } => None,
+        }
+    }
+
+    /// What it says against itself.
+    pub(crate) fn why_not(&self) -> Vec<String> {
+        let Some(fitness) = &self.host.fitness else {
+            return vec!["it has not said yet how it is".to_owned()];
+        };
+        fitness.objections.clone()
+    }
+
+    /// Could it carry a call if there is nothing better?
+    pub(crate) fn is_usable(&self) -> bool {
+        self.host.fingerprint.is_some() && self.why_not().is_empty()
+    }
+}
+
 impl Hosts {
-    pub(crate) fn insert_link(&mut self, link: LinkId, subject: Option<String>) {
+    pub(crate) fn insert_link(
+        &mut self,
+        link: LinkId,
+        subject: Option<String>,
+        owner: Option<ComputerOwner>,
+    ) {
         let fresh = Link {
             subject,
+            owner,
             host: None,
         };
         self.links.insert(link, fresh);
@@ -66,23 +121,22 @@ impl Hosts {
     pub(crate) fn accept(
         &mut self,
         link: LinkId,
-        wanted: Option<HostId>,
-        name: &str,
-        kind: HostKind,
+        hello: Introduction<'_>,
         rng: &mut impl Rng,
     ) -> Option<Accepted> {
         let entry = self.links.get(&link)?;
-        let subject = entry.subject.clone();
+        let (subject, owner) = (entry.subject.clone(), entry.owner.clone());
         let known = entry.host;
         if self.hosts.len() >= CAPACITY {
             self.forget_idle();
         }
         let is_free = |id: &HostId| {
             let holder = self.hosts.get(id);
-            id.0 != 0 && holder.is_none_or(|host| host.subject == subject)
+            id.0 != 0
+                && holder.is_none_or(|host| (&host.subject, &host.owner) == (&subject, &owner))
         };
         let host = known
-            .or(wanted.filter(is_free))
+            .or(hello.wanted.filter(is_free))
             .unwrap_or_else(|| self.fresh_id(rng));
         let before = self.hosts.remove(&host);
         let replaced = match before.as_ref().map(|host| host.presence) {
@@ -96,9 +150,15 @@ impl Hosts {
             return None;
         }
         let fresh = Host {
-            name: name.to_owned(),
-            kind,
+            name: owner
+                .as_ref()
+                .map_or(hello.name, |owner| &owner.name)
+                .to_owned(),
+            kind: hello.kind,
             subject,
+            owner,
+            fingerprint: hello.fingerprint,
+            fitness: None,
             presence: HostPresence::Linked(link),
             rooms: before.map(|host| host.rooms).unwrap_or_default(),
         };
@@ -147,6 +207,53 @@ impl Hosts {
         });
         let least = usable.min_by_key(|(_, host)| host.rooms.len());
         least.map(|(id, _)| *id)
+    }
+
+    pub(crate) fn kind(&self, host: HostId) -> Option<HostKind> {
+        Some(self.hosts.get(&host)?.kind)
+    }
+
+    /// Whose computer a link is for.
+    pub(crate) fn owner_of_link(&self, link: LinkId) -> Option<&ComputerOwner> {
+        self.links.get(&link)?.owner.as_ref()
+    }
+
+    /// Whose computer it is; none: the operator's.
+    pub(crate) fn owner(&self, host: HostId) -> Option<&ComputerOwner> {
+        self.hosts.get(&host)?.owner.as_ref()
+    }
+
+    pub(crate) fn fingerprint(&self, host: HostId) -> Option<&str> {
+        self.hosts.get(&host)?.fingerprint.as_deref()
+    }
+
+    pub(crate) fn seat(&self, host: HostId) -> Option<HostSeat> {
+        let entry = self.hosts.get(&host)?;
+        Some(HostSeat {
+            host,
+            kind: entry.kind,
+            name: entry.name.clone(),
+            owner: entry.owner.as_ref().map(|owner| owner.participant),
+        })
+    }
+
+    /// The linked computers that were offered for a room.
+    pub(crate) fn computers(&self, room: &RoomId) -> impl Iterator<Item = Computer<'_>> {
+        let offered = self.hosts.iter().filter(move |(_, host)| {
+            let is_linked = matches!(host.presence, HostPresence::Linked(_));
+            is_linked && host.owner.as_ref().is_some_and(|owner| owner.room == *room)
+        });
+        offered.map(|(id, host)| Computer { id: *id, host })
+    }
+
+    /// A computer said how it is. True if that may change what is said of it.
+    pub(crate) fn set_fitness(&mut self, host: HostId, room: &RoomId, fitness: Fitness) -> bool {
+        let entry = self.hosts.get_mut(&host);
+        let entry = entry.filter(|one| one.owner.as_ref().is_some_and(|own| own.room == *room));
+        let Some(entry) = entry else {
+            return false;
+        };
+        entry.fitness.replace(fitness.clone()) != Some(fitness)
     }
 
     /// What participants are told about a host's term.
@@ -214,9 +321,15 @@ mod tests {
 
     fn hello(hosts: &mut Hosts, link: u64, wanted: Option<HostId>, subject: &str) -> Accepted {
         let mut rng = StdRng::seed_from_u64(link);
-        hosts.insert_link(LinkId(link), Some(subject.to_owned()));
+        hosts.insert_link(LinkId(link), Some(subject.to_owned()), None);
+        let hello = Introduction {
+            wanted,
+            name: "sfu",
+            kind: HostKind::Central,
+            fingerprint: None,
+        };
         hosts
-            .accept(LinkId(link), wanted, "sfu", HostKind::Central, &mut rng)
+            .accept(LinkId(link), hello, &mut rng)
             .expect("room for a host")
     }
 

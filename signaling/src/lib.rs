@@ -9,7 +9,9 @@
 
 mod access;
 mod denied;
+mod grant;
 mod host;
+mod hosting;
 mod limits;
 mod now;
 mod participant;
@@ -22,7 +24,9 @@ mod token;
 mod turn;
 
 pub use access::Access;
+pub use grant::{GrantSigner, GrantVerifier, is_fingerprint};
 pub use host::LinkId;
+pub use hosting::{HostingRules, MoveRules};
 pub use limits::Limits;
 pub use now::Now;
 pub use registry::{
@@ -31,8 +35,8 @@ pub use registry::{
 };
 pub use service::{LocalHostLink, Service, ServiceConfig, Stats, router};
 pub use token::{
-    AUDIENCE, AdminToken, HostToken, JoinToken, KeyError, Keys, MAX_TOKEN, MAX_TOKEN_LIFE,
-    ResumeToken, Secret, Token, TokenError,
+    AUDIENCE, AdminToken, ComputerOwner, HostToken, JoinToken, KeyError, Keys, MAX_TOKEN,
+    MAX_TOKEN_LIFE, ResumeToken, Secret, Token, TokenError,
 };
 pub use turn::Turn;
 

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::hosting::HostingRules;
+
 /// What one service admits, and how long it waits.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -46,6 +48,8 @@ pub struct Limits {
     pub ping_interval: Duration,
     /// A socket silent for this long is dead.
     pub dead_after: Duration,
+    /// Who may carry calls, and how they move.
+    pub hosting: HostingRules,
 }
 
 impl Default for Limits {
@@ -71,6 +75,7 @@ impl Default for Limits {
             queue_bytes: 1024 * 1024,
             ping_interval: Duration::from_secs(5),
             dead_after: Duration::from_secs(15),
+            hosting: HostingRules::default(),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! One participant of a room: who they are, what they may do, how they are reached, and their legs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use baton_protocol::limits::MAX_LEGS;
-use baton_protocol::{Grants, LegId, ParticipantId, ParticipantInfo, TrackId, TrackInfo};
+use baton_protocol::{
+    Epoch, Grants, HostId, LegId, ParticipantId, ParticipantInfo, TrackId, TrackInfo,
+};
 
 use crate::registry::{CallId, ConnectionId, SessionId};
 
@@ -25,6 +27,10 @@ pub(crate) struct Participant {
     /// The life of the service that gave them the token with which they came, or 0.
     pub(crate) life: u64,
     pub(crate) presence: Presence,
+    /// Never connects to another participant's computer.
+    pub(crate) uses_server: bool,
+    /// Which word about the room's hosts they were told last on their present socket.
+    pub(crate) told: Option<(u32, Stay)>,
     pub(crate) legs: BTreeMap<LegId, Leg>,
 }
 
@@ -41,9 +47,24 @@ pub(crate) enum Presence {
     Session(SessionId),
 }
 
+/// Does somebody stay on the server while a participant's computer carries the call?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stay {
+    /// No.
+    No,
+    /// They could not reach that computer.
+    Unreached,
+    /// They want to, or cannot do anything else.
+    Always,
+}
+
 /// One association with a host, as signaling knows it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Leg {
+    /// With which host, for as long as it lives: also over its terms.
+    pub(crate) host: HostId,
+    /// The epoch of the newest offer.
+    pub(crate) epoch: Epoch,
     /// What it publishes. Only what a host has agreed to.
     pub(crate) tracks: Vec<TrackInfo>,
     /// The offer or restart that the host has not answered yet.
@@ -70,10 +91,44 @@ pub(crate) enum Asked {
     Restart { call: CallId },
 }
 
+impl Leg {
+    pub(crate) fn new(host: HostId, epoch: Epoch) -> Self {
+        Self {
+            host,
+            epoch,
+            tracks: Vec::new(),
+            pending: None,
+            is_open: false,
+        }
+    }
+
+    /// What it publishes, or what its newest offer names.
+    pub(crate) fn named_tracks(&self) -> impl Iterator<Item = &TrackInfo> {
+        let waiting: &[TrackInfo] = match self.pending.as_ref().map(|pending| &pending.asked) {
+            Some(Asked::Offer { tracks }) => tracks,
+            _ => &[],
+        };
+        waiting.iter().chain(&self.tracks)
+    }
+}
+
 impl Participant {
-    /// Everything published on all legs.
+    /// Everything published on all legs, each once: legs to several hosts carry the same tracks.
     pub(crate) fn tracks(&self) -> impl Iterator<Item = &TrackInfo> {
-        self.legs.values().flat_map(|leg| &leg.tracks)
+        let all = self.legs.values().flat_map(|leg| &leg.tracks);
+        let mut seen: Vec<TrackId> = Vec::new();
+        all.filter(move |track| {
+            let is_first = !seen.contains(&track.id);
+            if is_first {
+                seen.push(track.id);
+            }
+            is_first
+        })
+    }
+
+    /// The hosts with which there are legs, each once.
+    pub(crate) fn hosts(&self) -> BTreeSet<HostId> {
+        self.legs.values().map(|leg| leg.host).collect()
     }
 
     pub(crate) fn info(&self) -> ParticipantInfo {

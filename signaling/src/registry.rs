@@ -7,6 +7,9 @@
 //! What fails is answered to the one who asked; a broken participant or host cannot fail anybody else.
 
 mod admin;
+mod baton;
+mod claims;
+mod departure;
 mod hosts;
 mod join;
 mod moderation;
@@ -27,15 +30,17 @@ use rand::{Rng, SeedableRng};
 
 use crate::access::Access;
 use crate::denied::DenySet;
+use crate::grant::GrantSigner;
 use crate::host::{Hosts, LinkId};
 use crate::limits::Limits;
 use crate::now::Now;
-use crate::participant::{Participant, Presence};
+use crate::participant::Presence;
 use crate::room::Room;
-use crate::token::{Keys, Secret};
+use crate::token::{ComputerOwner, Keys, Secret};
 use crate::turn::Turn;
 
 pub use admin::RoomView;
+use negotiation::Offer;
 use session::Session;
 pub use session::{Call, CallError, CallReply, Publisher, SessionId, SessionKey, SessionOpen};
 use timers::{Timer, Timers};
@@ -129,6 +134,8 @@ pub struct Registry {
     keys: Keys,
     /// Key for what the service itself has signed.
     own: Keys,
+    /// Signs grants and tickets.
+    signer: GrantSigner,
     rng: StdRng,
     /// A random number per start: tells resume tokens of this life from those of an earlier one.
     life: u64,
@@ -197,6 +204,7 @@ impl Registry {
         Self {
             keys,
             own,
+            signer: GrantSigner::new(&config.secret),
             life: rng.next_u64(),
             rng,
             started: now.instant,
@@ -235,12 +243,19 @@ impl Registry {
         participant.presence = Presence::Lost { until };
         self.timers
             .insert(until, Timer::Absence(seat.room.clone(), seat.participant));
+        participant.told = None;
         self.outputs.extend(room.announce(seat.participant));
+        self.tend(&seat.room, now);
     }
 
     /// A host's link came up. `subject` is that of its token.
     pub fn handle_host_linked(&mut self, link: LinkId, subject: Option<String>) {
-        self.hosts.insert_link(link, subject);
+        self.hosts.insert_link(link, subject, None);
+    }
+
+    /// The link of a participant's computer came up; its token says whose it is.
+    pub fn handle_computer_linked(&mut self, link: LinkId, subject: String, owner: ComputerOwner) {
+        self.hosts.insert_link(link, Some(subject), Some(owner));
     }
 
     /// Something came in on a host's link.
@@ -254,6 +269,7 @@ impl Registry {
             self.fail_pending(host, now);
             let due = now.instant + self.config.limits.orphaned_session;
             self.timers.insert(due, Timer::Orphans(host));
+            self.host_vanished(host, now);
         }
     }
 
@@ -342,106 +358,51 @@ impl Registry {
         })?;
         match message {
             PeerMessage::Offer {
-                host: _,
-                fingerprint: _,
                 leg,
                 epoch,
+                host,
+                fingerprint,
                 sdp,
                 tracks,
-            } => self
-                .offer(&seat, leg, epoch, sdp, tracks, now)
-                .map_err(|refused| refused.about(leg)),
+            } => {
+                let offer = Offer {
+                    leg,
+                    epoch,
+                    host,
+                    fingerprint,
+                    sdp,
+                    tracks,
+                };
+                self.offer(&seat, offer, now)
+                    .map_err(|refused| refused.about(leg))
+            }
             PeerMessage::Candidate { leg, candidate } => self.candidate(&seat, leg, candidate),
-            PeerMessage::CloseLeg { leg } => self.close_leg(&seat, leg),
+            PeerMessage::CloseLeg { leg } => {
+                self.close_leg(&seat, leg);
+                Ok(())
+            }
             PeerMessage::Mute { track, muted } => self.mute_own(&seat, track, muted),
             PeerMessage::Rename { name } => self.rename(&seat, &name),
             PeerMessage::Chat { text, to } => self.chat(&seat, connection, text, to, now),
             PeerMessage::Kick { participant } => self.kick(&seat, participant, now),
             PeerMessage::MuteOther { track } => self.mute_other(&seat, track),
-            PeerMessage::MoveProgress { .. }
-            | PeerMessage::HostLost { .. }
-            | PeerMessage::PassBaton { .. }
-            | PeerMessage::SetHostingPolicy { .. }
-            | PeerMessage::UseServer { .. }
-            | PeerMessage::OfferHosting { .. } => Err(Refused::new(
-                ErrorCode::Forbidden,
-                "this service has only its own hosts",
-            )),
+            PeerMessage::MoveProgress { epoch, step } => {
+                self.move_progress(&seat, epoch, step, now);
+                Ok(())
+            }
+            PeerMessage::HostLost { epoch, .. } => {
+                self.host_lost(&seat, epoch, now);
+                Ok(())
+            }
+            PeerMessage::PassBaton { to } => self.pass_baton(&seat, to, now),
+            PeerMessage::SetHostingPolicy { policy } => self.set_hosting_policy(&seat, policy, now),
+            PeerMessage::UseServer { always } => self.use_server(&seat, always, now),
+            PeerMessage::OfferHosting { name } => self.offer_hosting(&seat, connection, &name, now),
             PeerMessage::Leave => {
                 self.remove(&seat.room, seat.participant, LeaveReason::Left, now);
                 Ok(())
             }
             PeerMessage::Join(_) | PeerMessage::Ping { .. } | PeerMessage::Unknown => Ok(()),
-        }
-    }
-
-    /// Takes a participant out of a room: socket, legs and tracks go with them.
-    fn remove(&mut self, room: &RoomId, participant: ParticipantId, reason: LeaveReason, now: Now) {
-        let Some(entry) = self.rooms.get_mut(room) else {
-            return;
-        };
-        let Some(gone) = entry.participants.remove(&participant) else {
-            return;
-        };
-        if gone.is_visible() {
-            let left = ServiceMessage::ParticipantLeft {
-                participant,
-                reason,
-            };
-            self.outputs.push_back(entry.tell_all(left));
-        }
-        let host = entry.term.host;
-        if entry.is_empty() {
-            entry.vacancy = entry.vacancy.wrapping_add(1);
-            let due = now.instant + self.config.limits.empty_room;
-            self.timers
-                .insert(due, Timer::Vacancy(room.clone(), entry.vacancy));
-        }
-        if !gone.legs.is_empty() {
-            let command = HostCommand::Close {
-                room: room.clone(),
-                participant,
-                leg: None,
-            };
-            self.command(host, command);
-        }
-        self.dismiss(&gone, reason);
-    }
-
-    /// Tells somebody who was taken out, and closes what they were reached by.
-    fn dismiss(&mut self, gone: &Participant, reason: LeaveReason) {
-        match &gone.presence {
-            Presence::Socket(connection) => {
-                self.seats.remove(connection);
-                if reason != LeaveReason::Left {
-                    self.send(*connection, ServiceMessage::Removed { reason });
-                }
-                self.outputs.push_back(Output::ClosePeer {
-                    connection: *connection,
-                    reason: CloseReason::Over,
-                });
-            }
-            Presence::Session(session) => {
-                self.sessions.remove(session);
-                self.fail_calls(gone, &CallError::Gone);
-            }
-            Presence::Lost { .. } | Presence::Unclaimed { .. } => {}
-        }
-    }
-
-    /// Forgets a room; everybody in it is sent away.
-    fn close_room(&mut self, room: &RoomId, now: Now) {
-        let ids: Vec<_> = match self.rooms.get(room) {
-            Some(entry) => entry.participants.keys().copied().collect(),
-            None => return,
-        };
-        for participant in ids {
-            self.remove(room, participant, LeaveReason::RoomClosed, now);
-        }
-        if let Some(entry) = self.rooms.remove(room) {
-            let host = entry.term.host;
-            self.hosts.release(host, room);
-            self.command(host, HostCommand::CloseRoom { room: room.clone() });
         }
     }
 
@@ -469,6 +430,7 @@ impl Registry {
             Timer::Answer(room, participant, leg, request) => {
                 self.answer_overdue(&room, participant, leg, request, now);
             }
+            Timer::Baton(room) => self.baton_due(&room, now),
             Timer::Orphans(host) => {
                 let since = self.hosts.gone_since(host);
                 let patience = self.config.limits.orphaned_session;

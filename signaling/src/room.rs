@@ -1,14 +1,17 @@
 //! One room: its participants and the host's term. Answers questions and picks numbers; what follows from an event is
 //! decided in `registry`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use baton_protocol::{
-    HostTerm, ParticipantId, ParticipantInfo, RoomId, ServiceMessage, TrackId, TrackInfo,
+    HostId, HostKind, HostTerm, HostingPolicy, ParticipantId, ParticipantInfo, RoomId,
+    ServiceMessage, TrackId, TrackInfo,
 };
 use rand::Rng;
 
-use crate::participant::{Participant, Presence};
+use crate::host::Hosts;
+use crate::hosting::Baton;
+use crate::participant::{Participant, Presence, Stay};
 use crate::registry::{ConnectionId, Output};
 
 /// A meeting.
@@ -16,15 +19,18 @@ use crate::registry::{ConnectionId, Output};
 pub(crate) struct Room {
     pub(crate) id: RoomId,
     pub(crate) term: HostTerm,
+    /// Who else is host in some way, and who will be.
+    pub(crate) baton: Baton,
     pub(crate) participants: BTreeMap<ParticipantId, Participant>,
     /// Counts the times the room became empty, so that an old timer does not close it.
     pub(crate) vacancy: u32,
 }
 
 impl Room {
-    pub(crate) fn new(id: RoomId, term: HostTerm) -> Self {
+    pub(crate) fn new(id: RoomId, term: HostTerm, policy: HostingPolicy) -> Self {
         Self {
             id,
+            baton: Baton::new(policy, term.epoch),
             term,
             participants: BTreeMap::new(),
             vacancy: 0,
@@ -132,6 +138,59 @@ impl Room {
     /// Number of people who are there or may come back.
     pub(crate) fn is_empty(&self) -> bool {
         self.participants.is_empty()
+    }
+
+    /// Does somebody stay on the server when a participant's computer carries the call?
+    pub(crate) fn stay(&self, participant: ParticipantId) -> Stay {
+        let one = self.participants.get(&participant);
+        let is_bound =
+            |one: &Participant| one.uses_server || matches!(one.presence, Presence::Session(_));
+        if one.is_some_and(is_bound) {
+            return Stay::Always;
+        }
+        match self.baton.stays.contains(&participant) {
+            true => Stay::Unreached,
+            false => Stay::No,
+        }
+    }
+
+    /// Is there anybody whom the server serves for a participant's computer?
+    pub(crate) fn has_stayers(&self) -> bool {
+        let mut all = self.participants.keys();
+        self.term.kind == HostKind::Participant && all.any(|id| self.stay(*id) != Stay::No)
+    }
+
+    /// The server for those who stay there.
+    pub(crate) fn server_for_stayers(&self, hosts: &Hosts) -> Option<HostId> {
+        match self.term.kind {
+            HostKind::Central => Some(self.term.host),
+            HostKind::Participant => {
+                let standby = self.baton.standby;
+                standby.filter(|host| hosts.kind(*host) == Some(HostKind::Central))
+            }
+        }
+    }
+
+    /// The host to which somebody's media goes. None: they want a server, and there is none.
+    pub(crate) fn home(&self, participant: ParticipantId, hosts: &Hosts) -> Option<HostId> {
+        match self.stay(participant) {
+            Stay::No => Some(self.term.host),
+            Stay::Unreached | Stay::Always => self.server_for_stayers(hosts),
+        }
+    }
+
+    /// Everybody who has to come along in the present move.
+    pub(crate) fn movers(&self, hosts: &Hosts) -> BTreeSet<ParticipantId> {
+        let Some(moving) = &self.baton.moving else {
+            return BTreeSet::new();
+        };
+        let to_computer = hosts.kind(moving.to) == Some(HostKind::Participant);
+        let movers = self.participants.values().filter(|one| {
+            let is_there = one.connection().is_some() && !one.legs.is_empty();
+            let stays = to_computer && self.stay(one.id) == Stay::Always;
+            is_there && !stays && self.home(one.id, hosts) != Some(moving.to)
+        });
+        movers.map(|one| one.id).collect()
     }
 
     pub(crate) fn is_unclaimed(&self, participant: ParticipantId) -> bool {

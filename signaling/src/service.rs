@@ -153,6 +153,7 @@ impl Service {
         let opened = Event::HostOpened {
             link,
             subject: Some(LOCAL_SUBJECT.to_owned()),
+            owner: None,
             commands,
         };
         let hello = HostHello {

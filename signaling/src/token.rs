@@ -27,7 +27,7 @@ pub const MAX_TOKEN: usize = 4096;
 pub const MAX_TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// How far two clocks may differ, in seconds.
-const LEEWAY: u64 = 30;
+pub(crate) const LEEWAY: u64 = 30;
 
 /// Verifying keys at a time.
 const MAX_KEYS: usize = 8;
@@ -89,6 +89,9 @@ pub struct ResumeToken {
     pub generation: u32,
     /// Who was host.
     pub term: HostTerm,
+    /// They never want to be connected to another participant's computer.
+    #[serde(default)]
+    pub uses_server: bool,
     /// `iat`.
     pub issued_at: u64,
     /// `exp`.
@@ -100,10 +103,23 @@ pub struct ResumeToken {
 pub struct HostToken {
     /// Which one; a host may take its number again only under the same subject.
     pub subject: String,
+    /// Whose computer it is; none: the operator's.
+    pub owner: Option<ComputerOwner>,
     /// `iat`.
     pub issued_at: u64,
     /// `exp`.
     pub expires_at: u64,
+}
+
+/// A participant whose computer may carry the call of one room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComputerOwner {
+    /// The one room.
+    pub room: RoomId,
+    /// Who.
+    pub participant: ParticipantId,
+    /// What people call the computer.
+    pub name: String,
 }
 
 /// Lets a program use the REST interface.
@@ -189,6 +205,8 @@ struct Claims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     room: Option<RoomId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    participant: Option<ParticipantId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     #[serde(
         default,
@@ -256,6 +274,10 @@ impl Secret {
             return Err(KeyError::ShortSecret);
         }
         Ok(Self(bytes))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
     }
 
     /// Proof that this service said `words` for `purpose` (HMAC-SHA256, 64 hex digits). Never equal to the signature of a
@@ -389,6 +411,9 @@ impl Claims {
     /// Exactly the claims of one purpose, or none.
     fn into_token(self) -> Result<Token, TokenError> {
         let (subject, issued_at, expires_at) = (self.sub, self.iat, self.exp);
+        if self.participant.is_some() && self.purpose != Purpose::Host {
+            return Err(TokenError::Claims);
+        }
         match (
             self.purpose,
             self.admin,
@@ -415,8 +440,17 @@ impl Claims {
                 issued_at,
                 expires_at,
             })),
-            (Purpose::Host, false, None, None, None) => Ok(Token::Host(HostToken {
+            (Purpose::Host, false, room, None, None) => Ok(Token::Host(HostToken {
                 subject,
+                owner: match (room, self.participant, self.name) {
+                    (None, None, _) => None,
+                    (Some(room), Some(participant), Some(name)) => Some(ComputerOwner {
+                        room,
+                        participant,
+                        name: checked_name(&name).map_err(|_| TokenError::Claims)?,
+                    }),
+                    _ => return Err(TokenError::Claims),
+                },
                 issued_at,
                 expires_at,
             })),
@@ -443,6 +477,7 @@ impl From<&Token> for Claims {
             purpose: Purpose::Join,
             admin: false,
             room: None,
+            participant: None,
             name: None,
             grants: None,
             resume: None,
@@ -462,6 +497,9 @@ impl From<&Token> for Claims {
             },
             Token::Host(host) => Self {
                 purpose: Purpose::Host,
+                room: host.owner.as_ref().map(|owner| owner.room.clone()),
+                participant: host.owner.as_ref().map(|owner| owner.participant),
+                name: host.owner.as_ref().map(|owner| owner.name.clone()),
                 ..plain(&host.subject, host.issued_at, host.expires_at)
             },
             Token::Admin(admin) => Self {

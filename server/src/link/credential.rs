@@ -35,6 +35,7 @@ impl Credential {
             }
             Self::Signed { secret, subject } => Ok(secret.mint(&Token::Host(HostToken {
                 subject: subject.clone(),
+                owner: None,
                 issued_at: now_s,
                 expires_at: now_s + MAX_TOKEN_LIFE.as_secs(),
             }))),

@@ -1,15 +1,17 @@
 //! What hosts say, and which host a room has.
 
 use baton_protocol::{
-    ErrorCode, HostCommand, HostHello, HostId, HostKind, HostMessage, LeaveReason,
-    OLDEST_PROTOCOL_VERSION, RoomId, ServiceMessage,
+    ErrorCode, HostCommand, HostHello, HostId, HostKind, HostMessage, OLDEST_PROTOCOL_VERSION,
+    RoomId,
 };
 
 use super::{Output, Refused, Registry};
-use crate::host::{Accepted, LinkId};
+use crate::denied::Mark;
+use crate::grant::is_fingerprint;
+use crate::host::{Accepted, Introduction, LinkId};
 use crate::now::Now;
-use crate::participant::Presence;
 use crate::text::checked_name;
+use crate::token::ComputerOwner;
 
 impl Registry {
     pub(super) fn host_message(&mut self, link: LinkId, message: HostMessage, now: Now) {
@@ -39,15 +41,18 @@ impl Registry {
                 leg,
                 state,
             } => self.leg_changed(host, &room, participant, leg, state, now),
-            // Said by participants' computers; nothing is decided on it yet.
-            HostMessage::Hello(_)
-            | HostMessage::Prepared { .. }
-            | HostMessage::Declined { .. }
-            | HostMessage::Renew { .. }
-            | HostMessage::StepDown { .. }
-            | HostMessage::Fitness { .. }
-            | HostMessage::Lines { .. }
-            | HostMessage::Unknown => {}
+            HostMessage::Prepared { room, epoch } => self.prepared(host, &room, epoch, now),
+            HostMessage::Declined {
+                room,
+                epoch,
+                reason,
+            } => self.declined(host, &room, epoch, &reason, now),
+            HostMessage::Renew {
+                room, epoch, count, ..
+            } => self.renewed(host, &room, epoch, count, now),
+            HostMessage::StepDown { room, reason, .. } => self.step_down(host, &room, reason, now),
+            HostMessage::Fitness { room, fitness } => self.fitness(host, &room, fitness, now),
+            HostMessage::Lines { .. } | HostMessage::Hello(_) | HostMessage::Unknown => {}
         }
     }
 
@@ -58,8 +63,17 @@ impl Registry {
         if hello.protocol < OLDEST_PROTOCOL_VERSION {
             return self.reject_host(link, "the host's protocol is too old; update it");
         }
-        let (wanted, kind) = (hello.host, hello.kind);
-        let accepted = self.hosts.accept(link, wanted, &name, kind, &mut self.rng);
+        let kind = hello.kind;
+        if let Err(message) = self.check_kind(link, kind, now) {
+            return self.reject_host(link, message);
+        }
+        let introduction = Introduction {
+            wanted: hello.host,
+            name: &name,
+            kind,
+            fingerprint: hello.fingerprint.filter(|text| is_fingerprint(text)),
+        };
+        let accepted = self.hosts.accept(link, introduction, &mut self.rng);
         let Some(Accepted { host, replaced }) = accepted else {
             return self.reject_host(link, "the service knows too many hosts");
         };
@@ -69,7 +83,7 @@ impl Registry {
         }
         let command = HostCommand::Accepted {
             host,
-            signing_key: None,
+            signing_key: Some(self.signer.public_key().to_owned()),
         };
         self.outputs.push_back(Output::Host { link, command });
         // Only the operator's hosts keep removals: a promoted participant could forget them.
@@ -78,16 +92,60 @@ impl Registry {
             self.entrust_denials(host, now);
         }
         self.reconcile(host, hello.rooms, now);
+        let owner = self.hosts.owner(host).map(|owner| owner.room.clone());
+        if let Some(room) = owner {
+            self.tend(&room, now);
+        }
     }
 
-    /// Makes sure that the room's host can be asked; gives the room another one if it has been gone for long.
-    pub(super) fn ensure_host(&mut self, room: &RoomId, now: Now) -> Result<(), Refused> {
+    /// Whose computer it is, is in the token: a participant's never passes for the operator's.
+    fn check_kind(&self, link: LinkId, kind: HostKind, now: Now) -> Result<(), &'static str> {
+        match (kind, self.hosts.owner_of_link(link)) {
+            (HostKind::Central, None) => Ok(()),
+            (HostKind::Central, Some(_)) => Err("this token is for a participant's computer"),
+            (HostKind::Participant, None) => {
+                Err("a participant's computer links with the token of `offer_hosting`")
+            }
+            (HostKind::Participant, Some(owner)) => {
+                let room = self.rooms.get(&owner.room);
+                let is_there = room.is_some_and(|room| {
+                    let one = room.participants.get(&owner.participant);
+                    one.is_some_and(|one| one.grants.host || room.is_unclaimed(one.id))
+                });
+                // After a restart a computer may be back before its owner.
+                match is_there || (self.is_settling(now) && !self.is_owner_denied(owner, now)) {
+                    true => Ok(()),
+                    false => Err("whoever offered this computer is not in the room"),
+                }
+            }
+        }
+    }
+
+    fn is_owner_denied(&self, owner: &ComputerOwner, now: Now) -> bool {
+        self.is_denied(
+            &owner.room,
+            [Some(Mark::Participant(owner.participant))],
+            0,
+            now,
+        )
+    }
+
+    /// Makes sure that a host of the room can be asked; gives the room another one if its own has been gone for long.
+    pub(super) fn ensure_host(
+        &mut self,
+        room: &RoomId,
+        host: HostId,
+        now: Now,
+    ) -> Result<(), Refused> {
         let Some(entry) = self.rooms.get(room) else {
             return Err(super::negotiation::internal());
         };
-        let host = entry.term.host;
         if self.hosts.link_of(host).is_some() {
             return Ok(());
+        }
+        if host != entry.term.host {
+            let message = "that host is not there now; offer again in a moment";
+            return Err(Refused::new(ErrorCode::NoHost, message));
         }
         let since = self.hosts.gone_since(host).unwrap_or(self.started);
         let is_given_up = now.instant >= since + self.config.limits.host_grace;
@@ -96,43 +154,15 @@ impl Registry {
             let message = "the room's host is not there now; offer again in a moment";
             return Err(Refused::new(ErrorCode::NoHost, message));
         };
-        self.change_host(room, next, now);
+        if let Some(entry) = self.rooms.get_mut(room) {
+            let epoch = entry.baton.fresh_epoch();
+            self.begin_term(room, next, epoch, now);
+        }
         let message = "the room has a new host; offer again in its epoch";
         Err(Refused::new(ErrorCode::StaleEpoch, message))
     }
 
-    /// Starts the next term. Legs belong to a host, so none of them outlives its term here.
-    fn change_host(&mut self, room: &RoomId, next: HostId, now: Now) {
-        let Some(entry) = self.rooms.get_mut(room) else {
-            return;
-        };
-        let Some(term) = self.hosts.term(next, entry.term.epoch.next()) else {
-            return;
-        };
-        let before = std::mem::replace(&mut entry.term, term.clone());
-        self.hosts.release(before.host, room);
-        self.hosts.assign(next, room);
-        self.outputs
-            .push_back(entry.tell_all(ServiceMessage::HostChanged { host: term }));
-        let mut silenced = Vec::new();
-        let mut sessions = Vec::new();
-        for one in entry.participants.values_mut() {
-            if matches!(one.presence, Presence::Session(_)) {
-                sessions.push(one.id);
-            } else if one.tracks().next().is_some() {
-                silenced.push(one.id);
-            }
-            one.legs.clear();
-        }
-        for participant in silenced {
-            self.announce(room, participant);
-        }
-        for participant in sessions {
-            self.remove(room, participant, LeaveReason::Left, now);
-        }
-    }
-
-    fn reject_host(&mut self, link: LinkId, message: &str) {
+    pub(super) fn reject_host(&mut self, link: LinkId, message: &str) {
         self.outputs.push_back(Output::CloseHost {
             link,
             message: message.to_owned(),

@@ -47,6 +47,7 @@ impl Registry {
         {
             self.resumes += 1;
             self.welcome(connection, &join.room, participant, protocol, true, now);
+            self.tend(&join.room, now);
             return Ok(());
         }
         let newcomer = self.newcomer(&join.room, join.token.as_deref(), Some(&join.name), now);
@@ -61,6 +62,7 @@ impl Registry {
                 ..refused
             })?;
         self.welcome(connection, &join.room, participant, protocol, false, now);
+        self.tend(&join.room, now);
         Ok(())
     }
 
@@ -162,6 +164,8 @@ impl Registry {
             generation: 0,
             life: self.life,
             presence,
+            told: None,
+            uses_server: false,
             legs: std::collections::BTreeMap::new(),
         };
         entry.participants.insert(id, participant);
@@ -174,8 +178,9 @@ impl Registry {
             return Err(Refused::new(ErrorCode::Limit, message));
         }
         self.hosts.assign(term.host, room);
+        let policy = self.config.limits.hosting.policy;
         self.rooms
-            .insert(room.clone(), Room::new(room.clone(), term));
+            .insert(room.clone(), Room::new(room.clone(), term, policy));
         Ok(())
     }
 
@@ -245,6 +250,7 @@ impl Registry {
             participant.issued_at = token.issued_at;
             participant.generation = token.generation;
             participant.life = token.life;
+            participant.uses_server = token.uses_server;
             let grants = &participant.grants;
             for leg in participant.legs.values_mut() {
                 leg.tracks.retain(|track| grants.may_publish(track.source));
@@ -275,9 +281,7 @@ impl Registry {
         if token.life == self.life || !self.is_settling(now) {
             return false;
         }
-        if !self.rooms.contains_key(&token.room)
-            && self.create_room(&token.room, token.term).is_err()
-        {
+        if !self.recall_term(&token.room, &token.term, now) {
             return false;
         }
         let limit = self.config.limits.participants;
@@ -301,6 +305,8 @@ impl Registry {
             generation: token.generation,
             life: token.life,
             presence: Presence::Socket(connection),
+            told: None,
+            uses_server: token.uses_server,
             legs: std::collections::BTreeMap::new(),
         };
         entry.participants.insert(token.participant, participant);
@@ -329,6 +335,7 @@ impl Registry {
         let Some(me) = entry.participants.get_mut(&id) else {
             return;
         };
+        me.told = None;
         me.generation = me.generation.saturating_add(1);
         let token = Token::Resume(ResumeToken {
             room: room.clone(),
@@ -340,6 +347,7 @@ impl Registry {
             life,
             generation: me.generation,
             term: term.clone(),
+            uses_server: me.uses_server,
             issued_at: now.unix_s(),
             expires_at: now.unix_s() + MAX_TOKEN_LIFE.as_secs(),
         });
@@ -349,7 +357,7 @@ impl Registry {
         let ice_servers = self.config.ice_servers.iter().cloned().chain(turn);
         let announcement = me.is_visible().then(|| me.info());
         let joined = Joined {
-            signing_key: None,
+            signing_key: Some(self.signer.public_key().to_owned()),
             protocol,
             room: room.clone(),
             me: id,

@@ -190,20 +190,23 @@ impl Registry {
         let Some(entry) = self.rooms.get_mut(room) else {
             return;
         };
-        let host = entry.term.host;
-        let one = entry.participants.get_mut(&owner);
-        if one.is_some_and(|one| one.set_muted(track, muted)) {
-            let command = HostCommand::SetMuted {
-                room: room.clone(),
-                track,
-                muted,
-            };
-            self.command(host, command);
+        let Some(one) = entry.participants.get_mut(&owner) else {
+            return;
+        };
+        if one.set_muted(track, muted) {
+            for host in one.hosts() {
+                let command = HostCommand::SetMuted {
+                    room: room.clone(),
+                    track,
+                    muted,
+                };
+                self.command(host, command);
+            }
             self.announce(room, owner);
         }
     }
 
-    fn moderated(&self, seat: &Seat) -> Result<&Room, Refused> {
+    pub(super) fn moderated(&self, seat: &Seat) -> Result<&Room, Refused> {
         let (room, me) = self.place(seat)?;
         if !me.grants.moderate {
             let message = "only a moderator may do that";

@@ -1,127 +1,131 @@
 //! Offers on their way to the room's host and answers on their way back. The session descriptions are opaque here;
 //! what is checked is who may publish what, in which term, and how much.
 
-use baton_protocol::limits::{MAX_LAYERS, MAX_SDP, MAX_TRACKS};
+use baton_protocol::limits::MAX_SDP;
 use baton_protocol::{
-    Answer, Epoch, ErrorCode, Grants, HostCommand, HostId, LeaveReason, LegId, LegState, Negotiate,
-    ParticipantId, Refusal, RoomId, ServiceMessage, TrackId, TrackInfo, TrackOffer, Tracks,
-    ViewMode,
+    Answer, Epoch, ErrorCode, HostCommand, HostId, LeaveReason, LegId, LegState, Negotiate,
+    ParticipantId, Refusal, RoomId, ServiceMessage, TrackInfo, TrackOffer, Tracks, ViewMode,
 };
 
 use super::timers::Timer;
 use super::{CallError, Refused, Registry, Seat};
 use crate::now::Now;
 use crate::participant::{Asked, Leg, Participant, Pending, Presence};
+use target::Target;
+use tracks::{agreed, check_tracks, derived, earlier_track};
 
-/// Longest `a=mid`, in bytes.
-const MAX_MID: usize = 32;
+mod target;
+mod tracks;
 
-/// Longest rid (RFC 8852), in bytes.
-const MAX_RID: usize = 16;
+/// What a participant offers: a new leg, or a change of one.
+pub(super) struct Offer {
+    pub(super) leg: LegId,
+    pub(super) epoch: Epoch,
+    /// Which host; none: the own one.
+    pub(super) host: Option<HostId>,
+    pub(super) fingerprint: Option<String>,
+    pub(super) sdp: String,
+    pub(super) tracks: Vec<TrackOffer>,
+}
 
 /// Longest ICE candidate, in bytes.
 const MAX_CANDIDATE: usize = 512;
 
 impl Registry {
-    pub(super) fn offer(
-        &mut self,
-        seat: &Seat,
-        leg: LegId,
-        epoch: Epoch,
-        sdp: String,
-        offers: Vec<TrackOffer>,
-        now: Now,
-    ) -> Result<(), Refused> {
-        if sdp.is_empty() || sdp.len() > MAX_SDP {
+    pub(super) fn offer(&mut self, seat: &Seat, offer: Offer, now: Now) -> Result<(), Refused> {
+        if offer.sdp.is_empty() || offer.sdp.len() > MAX_SDP {
             let message = format!("an offer has 1 to {MAX_SDP} bytes");
             return Err(Refused::new(ErrorCode::Limit, message));
         }
-        check_tracks(&offers)?;
+        check_tracks(&offer.tracks)?;
+        let target = self.target(seat, &offer)?;
         let room = self.rooms.get(&seat.room).ok_or_else(internal)?;
-        if epoch != room.term.epoch {
-            let message = format!(
-                "the room is in epoch {}, the offer is for {}; offer again to the present host",
-                room.term.epoch.0, epoch.0
-            );
-            return Err(Refused::new(ErrorCode::StaleEpoch, message));
-        }
         let me = room
             .participants
             .get(&seat.participant)
             .ok_or_else(internal)?;
-        if let Some(denied) = offers
+        if let Some(denied) = offer
+            .tracks
             .iter()
-            .find(|offer| !me.grants.may_publish(offer.source))
+            .find(|track| !me.grants.may_publish(track.source))
         {
             let message = format!("you may not publish {:?} here", denied.source);
             return Err(Refused::new(ErrorCode::Forbidden, message));
         }
-        if !me.has_room_for(leg) {
+        if !me.has_room_for(offer.leg) {
             return Err(Refused::new(
                 ErrorCode::Limit,
                 "close a leg before opening another one",
             ));
         }
-        self.ensure_host(&seat.room, now)?;
-        let tracks = self.number_tracks(seat, leg, offers)?;
-        let negotiate = |request, grants: Grants, tracks: Vec<TrackInfo>, view| Negotiate {
-            ticket: None,
-            room: seat.room.clone(),
-            epoch,
-            participant: seat.participant,
-            leg,
-            request,
-            grants,
-            sdp,
-            tracks: Tracks::Declared(tracks),
-            view,
-        };
+        let other = me.legs.get(&offer.leg).map(|leg| leg.host);
+        if other.is_some_and(|other| other != target.host) {
+            let message = "this leg goes to another host; open one with a new number";
+            return Err(Refused::new(ErrorCode::Invalid, message));
+        }
+        self.ensure_host(&seat.room, target.host, now)?;
+        let ticket = self.ticket(seat, &offer, &target, now)?;
+        let tracks = self.number_tracks(seat, &offer, &target)?;
         let asked = Asked::Offer {
             tracks: tracks.clone(),
         };
+        let leg = (offer.leg, target.host, offer.epoch);
         let request = self.ask(seat, leg, asked, now).ok_or_else(internal)?;
         let room = self.rooms.get(&seat.room).ok_or_else(internal)?;
-        let me = room
-            .participants
-            .get(&seat.participant)
-            .ok_or_else(internal)?;
-        let command = negotiate(request, me.grants.clone(), tracks, ViewMode::Wanted);
-        let host = room.term.host;
-        self.command(host, HostCommand::Negotiate(command));
+        let me = room.participants.get(&seat.participant);
+        let command = Negotiate {
+            room: seat.room.clone(),
+            epoch: target.epoch,
+            participant: seat.participant,
+            leg: offer.leg,
+            request,
+            grants: me.ok_or_else(internal)?.grants.clone(),
+            sdp: offer.sdp,
+            tracks: Tracks::Declared(tracks),
+            view: ViewMode::Wanted,
+            ticket,
+        };
+        self.command(target.host, HostCommand::Negotiate(command));
         Ok(())
     }
 
     /// Notes what a host is asked about a leg, in place of an earlier question. Gives the number of the request.
-    pub(super) fn ask(&mut self, seat: &Seat, leg: LegId, asked: Asked, now: Now) -> Option<u32> {
+    pub(super) fn ask(
+        &mut self,
+        seat: &Seat,
+        (leg, host, epoch): (LegId, HostId, Epoch),
+        asked: Asked,
+        now: Now,
+    ) -> Option<u32> {
         self.requests = self.requests.wrapping_add(1);
         let request = self.requests;
         let until = now.instant + self.config.limits.answer_timeout;
         let room = self.rooms.get_mut(&seat.room)?;
         let me = room.participants.get_mut(&seat.participant)?;
-        let entry = me.legs.entry(leg).or_default();
+        let entry = me.legs.entry(leg).or_insert_with(|| Leg::new(host, epoch));
+        entry.epoch = epoch;
         entry.pending = Some(Pending { request, asked });
         let timer = Timer::Answer(seat.room.clone(), seat.participant, leg, request);
         self.timers.insert(until, timer);
         Some(request)
     }
 
-    /// Numbers of an offer's tracks: the same m-line of the same leg with the same source keeps its number.
+    /// Numbers of an offer's tracks: what was there before keeps its number.
     fn number_tracks(
         &mut self,
         seat: &Seat,
-        leg: LegId,
-        offers: Vec<TrackOffer>,
+        offer: &Offer,
+        target: &Target,
     ) -> Result<Vec<TrackInfo>, Refused> {
         let room = self.rooms.get(&seat.room).ok_or_else(internal)?;
         let me = room
             .participants
             .get(&seat.participant)
             .ok_or_else(internal)?;
-        let known = me.legs.get(&leg);
-        let mut tracks: Vec<TrackInfo> = Vec::with_capacity(offers.len());
-        let mut taken = Vec::with_capacity(offers.len());
-        for offer in offers {
-            let earlier = known.and_then(|leg| earlier_track(leg, &offer));
+        let mut tracks: Vec<TrackInfo> = Vec::with_capacity(offer.tracks.len());
+        let mut taken = Vec::with_capacity(offer.tracks.len());
+        for one in &offer.tracks {
+            let earlier = earlier_track(me, offer.leg, target.host, one, &taken);
             let id = match earlier {
                 Some(track) => track.id,
                 None => room.fresh_track(&taken, &mut self.rng),
@@ -129,11 +133,11 @@ impl Registry {
             taken.push(id);
             tracks.push(TrackInfo {
                 id,
-                mid: offer.mid,
-                source: offer.source,
-                layers: offer.layers,
+                mid: one.mid.clone(),
+                source: one.source,
+                layers: one.layers.clone(),
                 // An offer never unmutes: it may have crossed a moderator's mute.
-                muted: offer.muted || earlier.is_some_and(|track| track.muted),
+                muted: one.muted || earlier.is_some_and(|track| track.muted),
             });
         }
         Ok(tracks)
@@ -160,8 +164,11 @@ impl Registry {
         Ok(())
     }
 
-    pub(super) fn close_leg(&mut self, seat: &Seat, leg: LegId) -> Result<(), Refused> {
-        let host = self.host_of_leg(seat, leg)?;
+    /// Closing what is closed already is no fault: legs end on the host's side as well, and with its term.
+    pub(super) fn close_leg(&mut self, seat: &Seat, leg: LegId) {
+        let Ok(host) = self.host_of_leg(seat, leg) else {
+            return;
+        };
         let command = HostCommand::Close {
             room: seat.room.clone(),
             participant: seat.participant,
@@ -169,7 +176,6 @@ impl Registry {
         };
         self.command(host, command);
         self.drop_leg(&seat.room, seat.participant, leg);
-        Ok(())
     }
 
     /// A host has answered an offer.
@@ -186,7 +192,6 @@ impl Registry {
         let Some(room) = self.rooms.get_mut(&answer.room) else {
             return;
         };
-        let epoch = room.term.epoch;
         let Some(participant) = room.participants.get_mut(&answer.participant) else {
             return;
         };
@@ -195,10 +200,16 @@ impl Registry {
             Asked::Session { tracks, .. } => derived(tracks, answer.tracks, &participant.grants),
             Asked::Restart { .. } => return,
         };
-        let leg = participant.legs.entry(answer.leg).or_default();
+        let known: Vec<_> = participant.tracks().cloned().collect();
+        let Some(leg) = participant.legs.get_mut(&answer.leg) else {
+            return;
+        };
         leg.is_open = true;
-        let is_news = leg.tracks != tracks;
-        leg.tracks.clone_from(&tracks);
+        let epoch = leg.epoch;
+        let before = std::mem::replace(&mut leg.tracks, tracks.clone());
+        // The same tracks on a leg to another host are no news.
+        let is_news =
+            before != tracks && participant.tracks().cloned().collect::<Vec<_>>() != known;
         match (&participant.presence, pending.asked) {
             (Presence::Socket(connection), Asked::Offer { .. }) => {
                 let connection = *connection;
@@ -255,7 +266,9 @@ impl Registry {
         request: u32,
         now: Now,
     ) {
-        let Some(host) = self.rooms.get(room).map(|entry| entry.term.host) else {
+        let entry = self.rooms.get(room);
+        let one = entry.and_then(|entry| entry.participants.get(&participant));
+        let Some(host) = one.and_then(|one| one.legs.get(&leg)).map(|leg| leg.host) else {
             return;
         };
         let Some(pending) = self.settle(host, room, participant, leg, request) else {
@@ -273,13 +286,9 @@ impl Registry {
     /// All that a vanished host was asked is answered in its place.
     pub(super) fn fail_pending(&mut self, host: HostId, now: Now) {
         let mut failed = Vec::new();
-        for room in self
-            .rooms
-            .values_mut()
-            .filter(|room| room.term.host == host)
-        {
+        for room in self.rooms.values_mut() {
             for one in room.participants.values_mut() {
-                for (id, leg) in &mut one.legs {
+                for (id, leg) in one.legs.iter_mut().filter(|(_, leg)| leg.host == host) {
                     if let Some(pending) = leg.pending.take() {
                         failed.push((room.id.clone(), one.id, *id, pending));
                     }
@@ -309,9 +318,10 @@ impl Registry {
         now: Now,
     ) {
         let is_over = state == LegState::Closed;
-        let entry = self.rooms.get(room).filter(|entry| entry.term.host == host);
+        let entry = self.rooms.get(room);
         let one = entry.and_then(|entry| entry.participants.get(&participant));
-        let Some(one) = one.filter(|one| is_over && one.legs.contains_key(&leg)) else {
+        let is_theirs = |one: &&Participant| one.legs.get(&leg).is_some_and(|leg| leg.host == host);
+        let Some(one) = one.filter(is_theirs).filter(|_| is_over) else {
             return;
         };
         match one.presence {
@@ -340,7 +350,7 @@ impl Registry {
         self.outputs.extend(output);
     }
 
-    /// Takes the open question that a reply belongs to, if it came from the room's host and is not overtaken.
+    /// Takes the open question that a reply belongs to, if it came from the leg's host and is not overtaken.
     pub(super) fn settle(
         &mut self,
         host: HostId,
@@ -349,15 +359,9 @@ impl Registry {
         leg: LegId,
         request: u32,
     ) -> Option<Pending> {
-        let room = self
-            .rooms
-            .get_mut(room)
-            .filter(|room| room.term.host == host)?;
-        let leg = room
-            .participants
-            .get_mut(&participant)?
-            .legs
-            .get_mut(&leg)?;
+        let room = self.rooms.get_mut(room)?;
+        let legs = &mut room.participants.get_mut(&participant)?.legs;
+        let leg = legs.get_mut(&leg).filter(|leg| leg.host == host)?;
         leg.pending.take_if(|pending| pending.request == request)
     }
 
@@ -397,15 +401,12 @@ impl Registry {
         let Some(entry) = self.rooms.get_mut(room) else {
             return;
         };
-        let host = entry.term.host;
         let Some(one) = entry.participants.get_mut(&participant) else {
             return;
         };
-        if one
-            .legs
-            .get(&leg)
-            .is_some_and(|leg| !leg.is_open && leg.pending.is_none())
-        {
+        let known = one.legs.get(&leg);
+        let unopened = known.filter(|leg| !leg.is_open && leg.pending.is_none());
+        if let Some(host) = unopened.map(|leg| leg.host) {
             one.legs.remove(&leg);
             let command = HostCommand::Close {
                 room: room.clone(),
@@ -420,10 +421,13 @@ impl Registry {
     pub(super) fn drop_leg(&mut self, room: &RoomId, participant: ParticipantId, leg: LegId) {
         let entry = self.rooms.get_mut(room);
         let one = entry.and_then(|entry| entry.participants.get_mut(&participant));
-        let Some(gone) = one.and_then(|one| one.legs.remove(&leg)) else {
+        let Some(one) = one else {
             return;
         };
-        if !gone.tracks.is_empty() {
+        let before = one.tracks().count();
+        one.legs.remove(&leg);
+        // What goes on by a leg to another host is still there.
+        if one.tracks().count() != before {
             self.announce(room, participant);
         }
     }
@@ -434,10 +438,8 @@ impl Registry {
             .participants
             .get(&seat.participant)
             .ok_or_else(internal)?;
-        if !me.legs.contains_key(&leg) {
-            return Err(Refused::new(ErrorCode::NotFound, "there is no such leg").about(leg));
-        }
-        Ok(room.term.host)
+        let known = me.legs.get(&leg).map(|leg| leg.host);
+        known.ok_or_else(|| Refused::new(ErrorCode::NotFound, "there is no such leg").about(leg))
     }
 }
 
@@ -450,68 +452,4 @@ struct Place<'a> {
 
 pub(super) fn internal() -> Refused {
     Refused::new(ErrorCode::Internal, "the room is gone; join again")
-}
-
-fn check_tracks(offers: &[TrackOffer]) -> Result<(), Refused> {
-    if offers.len() > MAX_TRACKS {
-        let message = format!("a leg publishes at most {MAX_TRACKS} tracks");
-        return Err(Refused::new(ErrorCode::Limit, message));
-    }
-    for (index, offer) in offers.iter().enumerate() {
-        let is_twice = offers
-            .iter()
-            .skip(index + 1)
-            .any(|other| other.mid == offer.mid);
-        if offer.mid.is_empty() || offer.mid.len() > MAX_MID || is_twice {
-            let message = format!("a mid has 1 to {MAX_MID} bytes and names one track");
-            return Err(Refused::new(ErrorCode::Invalid, message));
-        }
-        if offer.layers.len() > MAX_LAYERS {
-            let message = format!("a track has at most {MAX_LAYERS} layers");
-            return Err(Refused::new(ErrorCode::Limit, message));
-        }
-        let is_rid = |rid: &String| {
-            !rid.is_empty()
-                && rid.len() <= MAX_RID
-                && rid.bytes().all(|b| b.is_ascii_alphanumeric())
-        };
-        if !offer
-            .layers
-            .iter()
-            .filter_map(|layer| layer.rid.as_ref())
-            .all(is_rid)
-        {
-            let message = format!("a rid has 1 to {MAX_RID} letters and digits");
-            return Err(Refused::new(ErrorCode::Invalid, message));
-        }
-    }
-    Ok(())
-}
-
-/// The track that had this m-line before, in the newest offer of the leg or in its agreed state.
-fn earlier_track<'a>(leg: &'a Leg, offer: &TrackOffer) -> Option<&'a TrackInfo> {
-    let waiting: &[TrackInfo] = match leg.pending.as_ref().map(|pending| &pending.asked) {
-        Some(Asked::Offer { tracks }) => tracks,
-        _ => &[],
-    };
-    let mut all = waiting.iter().chain(&leg.tracks);
-    all.find(|track| track.mid == offer.mid && track.source == offer.source)
-}
-
-/// What was offered and what the host took of it.
-fn agreed(offered: &[TrackInfo], answered: &[TrackInfo]) -> Vec<TrackInfo> {
-    let taken = |track: &&TrackInfo| answered.iter().any(|other| other.id == track.id);
-    offered.iter().filter(taken).cloned().collect()
-}
-
-/// What a host found in an offer without names, as far as the numbers are the given ones and the grants allow it.
-fn derived(given: &[TrackId], answered: Vec<TrackInfo>, grants: &Grants) -> Vec<TrackInfo> {
-    let mut tracks: Vec<TrackInfo> = Vec::new();
-    for track in answered {
-        let is_new = tracks.iter().all(|other| other.id != track.id);
-        if is_new && given.contains(&track.id) && grants.may_publish(track.source) {
-            tracks.push(track);
-        }
-    }
-    tracks
 }

@@ -3,9 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use baton_protocol::{
-    HostCommand, HostId, LegId, ParticipantId, RoomId, RosterLeg, RosterRoom, ServiceMessage,
-};
+use baton_protocol::{HostCommand, HostId, LegId, ParticipantId, RoomId, RosterLeg, RosterRoom};
 
 use super::Registry;
 use super::timers::Timer;
@@ -26,42 +24,17 @@ impl Registry {
             self.merge_legs(host, room, now);
         }
         let mut missing = Vec::new();
-        for room in self.rooms.values().filter(|room| room.term.host == host) {
-            if !served.contains(&room.id) {
+        for room in self.rooms.values() {
+            let mut people = room.participants.values();
+            let is_meant = room.term.host == host || people.any(|one| one.hosts().contains(&host));
+            if is_meant && !served.contains(&room.id) {
                 missing.push(room.id.clone());
             }
         }
         for room in missing {
-            self.forget_lost_legs(&room, &BTreeSet::new(), now);
+            self.forget_lost_legs(host, &room, &BTreeSet::new(), now);
         }
-    }
-
-    /// Is this host the host of that room, now at least?
-    fn adopt_room(&mut self, host: HostId, roster: &RosterRoom, now: Now) -> bool {
-        let Some(room) = self.rooms.get_mut(&roster.room) else {
-            let term = self.hosts.term(host, roster.epoch);
-            let term = term.filter(|_| self.is_settling(now) && !roster.legs.is_empty());
-            return term.is_some_and(|term| self.create_room(&roster.room, term).is_ok());
-        };
-        let epoch = if room.term.host == host {
-            roster.epoch.max(room.term.epoch)
-        } else if room.has_legs() {
-            return false;
-        } else {
-            // Two hosts may have been believed in the same epoch, so the next one settles it.
-            roster.epoch.max(room.term.epoch).next()
-        };
-        let Some(term) = self.hosts.term(host, epoch) else {
-            return false;
-        };
-        if term != room.term {
-            let before = std::mem::replace(&mut room.term, term.clone());
-            self.outputs
-                .push_back(room.tell_all(ServiceMessage::HostChanged { host: term }));
-            self.hosts.release(before.host, &roster.room);
-        }
-        self.hosts.assign(host, &roster.room);
-        true
+        self.tend_rooms_of(host, now);
     }
 
     fn merge_legs(&mut self, host: HostId, roster: RosterRoom, now: Now) {
@@ -70,7 +43,7 @@ impl Registry {
             .iter()
             .map(|leg| (leg.participant, leg.leg))
             .collect();
-        self.forget_lost_legs(&roster.room, &living, now);
+        self.forget_lost_legs(host, &roster.room, &living, now);
         let mut by_owner: BTreeMap<ParticipantId, Vec<RosterLeg>> = BTreeMap::new();
         for leg in roster.legs {
             by_owner.entry(leg.participant).or_default().push(leg);
@@ -83,6 +56,7 @@ impl Registry {
     /// Legs that signaling believed in and the host does not have.
     fn forget_lost_legs(
         &mut self,
+        host: HostId,
         room: &RoomId,
         living: &BTreeSet<(ParticipantId, LegId)>,
         now: Now,
@@ -93,12 +67,12 @@ impl Registry {
         let mut lost = Vec::new();
         for one in entry.participants.values() {
             for (leg, state) in &one.legs {
-                if state.pending.is_none() && !living.contains(&(one.id, *leg)) {
+                let is_settled = state.host == host && state.pending.is_none();
+                if is_settled && !living.contains(&(one.id, *leg)) {
                     lost.push((one.id, *leg));
                 }
             }
         }
-        let host = entry.term.host;
         for (participant, leg) in lost {
             let closed = baton_protocol::LegState::Closed;
             self.leg_changed(host, room, participant, leg, closed, now);
@@ -148,6 +122,7 @@ impl Registry {
             return;
         };
         let is_claimed = !matches!(one.presence, Presence::Unclaimed { .. });
+        let epoch = entry.term.epoch;
         let mut excess = Vec::new();
         let mut differing = Vec::new();
         for leg in legs {
@@ -155,7 +130,12 @@ impl Registry {
                 excess.push(leg.leg);
                 continue;
             }
-            let known = one.legs.entry(leg.leg).or_default();
+            let new = || Leg::new(host, epoch);
+            let known = one.legs.entry(leg.leg).or_insert_with(new);
+            if known.host != host {
+                excess.push(leg.leg);
+                continue;
+            }
             if known.is_open {
                 let theirs = |id| leg.tracks.iter().find(|track| track.id == id);
                 let muted = known.tracks.iter();
@@ -167,11 +147,8 @@ impl Registry {
             let mut tracks = leg.tracks;
             tracks.truncate(baton_protocol::limits::MAX_TRACKS);
             tracks.retain(|track| !is_claimed || one.grants.may_publish(track.source));
-            *known = Leg {
-                tracks,
-                is_open: true,
-                pending: known.pending.take(),
-            };
+            known.tracks = tracks;
+            known.is_open = true;
         }
         for leg in excess {
             let command = HostCommand::Close {
@@ -207,6 +184,8 @@ fn unclaimed(id: ParticipantId, presence: Presence) -> Participant {
         generation: 0,
         life: 0,
         presence,
+        told: None,
+        uses_server: false,
         legs: BTreeMap::new(),
     }
 }

@@ -2,7 +2,7 @@
 //! long as their one leg, and whose questions are answered to the shell instead of a socket.
 
 use baton_protocol::{
-    ErrorCode, Grants, HostCommand, HostId, IceParameters, LeaveReason, LegId, Negotiate,
+    ErrorCode, Grants, HostCommand, HostId, HostKind, IceParameters, LeaveReason, LegId, Negotiate,
     ParticipantId, RoomId, Source, TrackId, Tracks, ViewMode,
 };
 use rand::Rng;
@@ -256,7 +256,20 @@ impl Registry {
             room: open.room,
             participant,
         };
-        if let Err(refused) = self.ensure_host(&seat.room, now) {
+        let may_stay = self.config.limits.hosting.moves.may_stay;
+        let home = self.rooms.get(&seat.room);
+        let is_elsewhere = home.is_some_and(|room| room.term.kind == HostKind::Participant);
+        if is_elsewhere && !may_stay {
+            self.remove(&seat.room, participant, LeaveReason::Left, now);
+            self.retreat(&seat.room, now);
+            return Err(CallError::NoHost);
+        }
+        let home = home.and_then(|room| room.home(participant, &self.hosts));
+        let asked = match home {
+            Some(home) => self.ensure_host(&seat.room, home, now),
+            None => Err(Refused::new(ErrorCode::NoHost, "no server is there now")),
+        };
+        if let Err(refused) = asked {
             self.remove(&seat.room, participant, LeaveReason::Left, now);
             let is_moving = refused.code == ErrorCode::StaleEpoch;
             return Err(if is_moving {
@@ -289,7 +302,10 @@ impl Registry {
         let Some(room) = self.rooms.get(&seat.room) else {
             return;
         };
-        let (host, epoch) = (room.term.host, room.term.epoch);
+        let Some(host) = room.home(seat.participant, &self.hosts) else {
+            return;
+        };
+        let epoch = room.baton.epoch_for(host, room.term.epoch);
         let Some(me) = room.participants.get(&seat.participant) else {
             return;
         };
@@ -312,7 +328,7 @@ impl Registry {
             view,
         };
         let asked = Asked::Session { call, tracks };
-        let Some(request) = self.ask(seat, LEG, asked, now) else {
+        let Some(request) = self.ask(seat, (LEG, host, epoch), asked, now) else {
             return;
         };
         command.request = request;
@@ -360,18 +376,18 @@ impl Registry {
     ) -> Result<(), CallError> {
         let (seat, _) = self.session_seat(key)?;
         let room = self.rooms.get(&seat.room).ok_or(CallError::NotFound)?;
-        let host = room.term.host;
-        if self.hosts.link_of(host).is_none() {
-            return Err(CallError::NoHost);
-        }
         let one = room.participants.get(&seat.participant);
         let leg = one
             .and_then(|one| one.legs.get(&LEG))
             .ok_or(CallError::NotFound)?;
+        let (host, epoch) = (leg.host, leg.epoch);
+        if self.hosts.link_of(host).is_none() {
+            return Err(CallError::NoHost);
+        }
         if leg.pending.is_some() {
             return Err(CallError::Busy);
         }
-        let request = self.ask(&seat, LEG, Asked::Restart { call }, now);
+        let request = self.ask(&seat, (LEG, host, epoch), Asked::Restart { call }, now);
         let request = request.ok_or(CallError::NotFound)?;
         let command = HostCommand::RestartIce {
             room: seat.room.clone(),
@@ -435,7 +451,8 @@ impl Registry {
     pub(super) fn end_orphans(&mut self, host: HostId, now: Now) {
         let is_orphan = |session: &&Session| {
             let room = self.rooms.get(&session.room);
-            room.is_some_and(|room| room.term.host == host)
+            let one = room.and_then(|room| room.participants.get(&session.participant));
+            one.is_some_and(|one| one.hosts().contains(&host))
         };
         let orphans = self.sessions.values().filter(is_orphan);
         let orphans: Vec<_> = orphans

@@ -5,8 +5,11 @@
     reason = "a story picks the messages it is about"
 )]
 
+mod failover;
 mod hosts;
+mod moving;
 mod people;
 mod properties;
+mod restart;
 mod sessions;
 mod stage;

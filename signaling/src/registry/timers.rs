@@ -14,6 +14,8 @@ pub(super) enum Timer {
     Vacancy(RoomId, u32),
     /// A host did not answer a request.
     Answer(RoomId, ParticipantId, LegId, u32),
+    /// Something about a room's hosts.
+    Baton(RoomId),
     /// A host stayed away, so that nobody knows whether its sessions live.
     Orphans(HostId),
 }

@@ -13,6 +13,7 @@ use super::stats::Counters;
 use crate::host::LinkId;
 use crate::now::Now;
 use crate::registry::{Call, CallId, CallReply, CloseReason, ConnectionId, Output, Registry};
+use crate::token::ComputerOwner;
 
 /// A question that the registry's task answers at once.
 pub(super) type Question = Box<dyn FnOnce(&mut Registry, Now) + Send>;
@@ -35,6 +36,7 @@ pub(super) enum Event {
     HostOpened {
         link: LinkId,
         subject: Option<String>,
+        owner: Option<ComputerOwner>,
         commands: mpsc::Sender<HostCommand>,
     },
     /// It said something.
@@ -124,10 +126,16 @@ impl Actor {
             Event::HostOpened {
                 link,
                 subject,
+                owner,
                 commands,
             } => {
                 self.hosts.insert(link, commands);
-                self.registry.handle_host_linked(link, subject);
+                match (subject, owner) {
+                    (Some(subject), Some(owner)) => {
+                        self.registry.handle_computer_linked(link, subject, owner);
+                    }
+                    (subject, _) => self.registry.handle_host_linked(link, subject),
+                }
             }
             Event::Host { link, message } => {
                 if self.hosts.contains_key(&link) {

@@ -16,7 +16,7 @@ use super::outbox::CloseCode;
 use super::problem::Problem;
 use super::{HOST_QUEUE, Service};
 use crate::host::LinkId;
-use crate::token::Token;
+use crate::token::{ComputerOwner, Token};
 
 /// Largest message of a host: the roster of its rooms.
 const MAX_HOST_MESSAGE: usize = 16 * 1024 * 1024;
@@ -52,16 +52,19 @@ pub(super) async fn upgrade(
         .on_upgrade(move |socket| serve(service, socket, subject))
 }
 
+/// Who links: the subject of the token, and whose computer it is if it is not the operator's.
+type Identity = (Option<String>, Option<ComputerOwner>);
+
 /// Whose host it is. Where the service is open it needs no token, but must not show a wrong one.
-fn host_subject(service: &Service, headers: &HeaderMap) -> Result<Option<String>, Problem> {
+fn host_subject(service: &Service, headers: &HeaderMap) -> Result<Identity, Problem> {
     let Some(token) = bearer(headers) else {
         return match service.is_open() {
-            true => Ok(None),
+            true => Ok((None, None)),
             false => Err(Problem::unauthorized("a host needs a host token as bearer")),
         };
     };
     match service.verify(token) {
-        Ok(Token::Host(host)) => Ok(Some(host.subject)),
+        Ok(Token::Host(host)) => Ok((Some(host.subject), host.owner)),
         Ok(_) => Err(Problem::unauthorized("this token does not let a host in")),
         Err(error) => Err(Problem::unauthorized(error.to_string())),
     }
@@ -74,12 +77,13 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-async fn serve(service: Service, socket: WebSocket, subject: Option<String>) {
+async fn serve(service: Service, socket: WebSocket, (subject, owner): Identity) {
     let link = service.fresh_link();
     let (commands, inbox) = mpsc::channel(HOST_QUEUE);
     let opened = Event::HostOpened {
         link,
         subject,
+        owner,
         commands,
     };
     if service.inner.events.send(opened).await.is_err() {

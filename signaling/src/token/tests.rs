@@ -327,6 +327,7 @@ fn tokens() -> impl Strategy<Value = Token> {
             match kind {
                 0 => Token::Host(HostToken {
                     subject,
+                    owner: None,
                     issued_at,
                     expires_at,
                 }),
@@ -350,6 +351,7 @@ fn tokens() -> impl Strategy<Value = Token> {
                         kind: baton_protocol::HostKind::Central,
                         name: "sfu".to_owned(),
                     },
+                    uses_server: true,
                     issued_at,
                     expires_at,
                 }),

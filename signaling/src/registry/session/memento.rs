@@ -112,6 +112,8 @@ impl Registry {
             generation: 0,
             life: self.life,
             presence: Presence::Session(id.clone()),
+            told: None,
+            uses_server: false,
             legs: BTreeMap::new(),
         };
         entry.participants.insert(owner, participant);

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use baton_protocol::{
     Answer, Denial, Epoch, ErrorCode, Grants, HostCommand, HostHello, HostId, HostKind,
-    HostMessage, Join, Joined, LegId, Negotiate, PROTOCOL_VERSION, ParticipantInfo, PeerMessage,
-    Resume, RosterRoom, ServiceMessage, Source, TrackInfo, TrackOffer, Tracks,
+    HostMessage, Hosting, Join, Joined, LegId, Negotiate, PROTOCOL_VERSION, ParticipantInfo,
+    PeerMessage, Resume, RosterRoom, ServiceMessage, Source, TrackInfo, TrackOffer, Tracks,
 };
 
 use crate::registry::{
@@ -30,6 +30,8 @@ pub(super) struct Stage {
     heard: BTreeMap<ConnectionId, Vec<ServiceMessage>>,
     pub(super) closed: BTreeMap<ConnectionId, CloseReason>,
     told: BTreeMap<LinkId, Vec<HostCommand>>,
+    /// What each was told last of who carries the call, and how often.
+    hosting: BTreeMap<ConnectionId, (Hosting, usize)>,
     pub(super) cut: Vec<LinkId>,
     replies: BTreeMap<CallId, CallReply>,
 }
@@ -75,6 +77,7 @@ impl Stage {
             heard: BTreeMap::new(),
             closed: BTreeMap::new(),
             told: BTreeMap::new(),
+            hosting: BTreeMap::new(),
             cut: Vec::new(),
             replies: BTreeMap::new(),
         }
@@ -129,7 +132,7 @@ impl Stage {
     ) -> HostId {
         self.registry.handle_host_linked(link, None);
         let hello = HostHello {
-            fingerprint: None,
+            fingerprint: Some(fingerprint(link.0)),
             protocol: PROTOCOL_VERSION,
             name: format!("sfu {}", link.0),
             kind: HostKind::Central,
@@ -138,6 +141,11 @@ impl Stage {
             denials,
         };
         self.host_says(link, HostMessage::Hello(hello));
+        self.accepted(link)
+    }
+
+    /// The number that a host was given.
+    pub(super) fn accepted(&mut self, link: LinkId) -> HostId {
         let told = self.told.entry(link).or_default();
         match told
             .iter()
@@ -192,7 +200,10 @@ impl Stage {
                     self.registry.handle_peer_gone(connection, self.now);
                 }
                 Output::Host { link, command } => self.told.entry(link).or_default().push(command),
-                Output::CloseHost { link, .. } => self.cut.push(link),
+                Output::CloseHost { link, .. } => {
+                    self.cut.push(link);
+                    self.registry.handle_host_gone(link, self.now);
+                }
                 Output::Reply { call, reply } => {
                     self.replies.insert(call, reply);
                 }
@@ -205,7 +216,23 @@ impl Stage {
             !self.closed.contains_key(&connection),
             "{connection:?} is closed: {message:?}"
         );
+        if let ServiceMessage::Hosting { hosting } = message {
+            let count = self.hosting.get(&connection).map_or(0, |(_, count)| *count);
+            self.hosting.insert(connection, (hosting, count + 1));
+            return;
+        }
         self.heard.entry(connection).or_default().push(message);
+    }
+
+    /// What somebody was told last of who carries the call.
+    pub(super) fn hosting(&self, who: ConnectionId) -> Hosting {
+        let (hosting, _) = self.hosting.get(&who).expect("everybody is told");
+        hosting.clone()
+    }
+
+    /// How often somebody was told who carries the call.
+    pub(super) fn hosting_count(&self, who: ConnectionId) -> usize {
+        self.hosting.get(&who).map_or(0, |(_, count)| *count)
     }
 
     /// Everything said to somebody since the last look.
@@ -300,6 +327,11 @@ impl Stage {
         });
         answer.unwrap_or_else(|| panic!("an answer, not {heard:?}"))
     }
+}
+
+/// A certificate's fingerprint, made up.
+pub(super) fn fingerprint(of: u64) -> String {
+    vec![format!("{:02X}", of % 256); 32].join(":")
 }
 
 pub(super) fn agree(asked: &Negotiate) -> HostMessage {

@@ -1,0 +1,175 @@
+//! Who carries a room's call: what signaling believes and has told, as data, and the pure parts that decide.
+//!
+//! Owns: the state beside the term (standby, move, leases, what each host was told) and its rules. Does not own: rooms,
+//! participants and messages; `registry/baton` feeds this and carries out what follows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use baton_protocol::{Epoch, HostId, HostRole, HostTerm, Hosting, HostingPolicy, ParticipantId};
+
+pub(crate) mod losses;
+pub(crate) mod moves;
+
+use losses::Losses;
+use moves::Move;
+pub use moves::MoveRules;
+
+/// How long hosts may go on and how calls move.
+#[derive(Clone, Debug)]
+pub struct HostingRules {
+    /// What may carry a new room.
+    pub policy: HostingPolicy,
+    /// A participant's computer stops this long after it last asked to go on.
+    pub lease: Duration,
+    /// After this a renewal is late, and one guest that hears nothing is believed.
+    pub renewal_late: Duration,
+    /// How long legs to a host that is not named any more are left alone.
+    pub drain: Duration,
+    /// Planned moves.
+    pub moves: MoveRules,
+}
+
+impl Default for HostingRules {
+    fn default() -> Self {
+        Self {
+            policy: HostingPolicy::Auto,
+            lease: Duration::from_secs(6),
+            renewal_late: Duration::from_secs(3),
+            drain: Duration::from_secs(10),
+            moves: MoveRules::default(),
+        }
+    }
+}
+
+/// More epochs than an earlier life of the service can have given out without anybody telling this one.
+const LEAP: u32 = 64;
+
+/// All about one room's hosts but the term itself.
+#[derive(Debug)]
+pub(crate) struct Baton {
+    pub(crate) policy: HostingPolicy,
+    /// Highest epoch that was given out or heard of, burnt ones included.
+    pub(crate) newest: Epoch,
+    /// Who takes over if the host dies.
+    pub(crate) standby: Option<HostId>,
+    pub(crate) moving: Option<Move>,
+    /// Who asked for the move, to be told if it fails.
+    pub(crate) mover: Option<ParticipantId>,
+    /// Hosts that are not named any more, and until when their legs are left alone.
+    pub(crate) draining: BTreeMap<HostId, Instant>,
+    pub(crate) losses: Losses,
+    /// When the host last asked to go on; only participants' computers have to.
+    pub(crate) renewed: Option<Instant>,
+    /// What each host was told last.
+    pub(crate) told: BTreeMap<HostId, Told>,
+    /// Those who stay on the server because they cannot reach the present host.
+    pub(crate) stays: BTreeSet<ParticipantId>,
+    /// Grants of the present term and of the one that a move leads to.
+    pub(crate) grants: Vec<Signed>,
+    /// What participants were told last, as it is for most of them, and its number.
+    pub(crate) said: Option<Hosting>,
+    pub(crate) said_count: u32,
+    /// The term is a guess of a restarted service: until then its host, or a better claim, is waited for.
+    pub(crate) guess: Option<Instant>,
+    /// Epochs of an earlier life may be unknown here, so the next one leaves room for them.
+    pub(crate) leaps: bool,
+    /// The earliest timer that will look at the room.
+    pub(crate) armed: Option<Instant>,
+}
+
+/// What a host was told about one room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// The newest epoch that it has seen.
+    pub(crate) epoch: Epoch,
+    /// Nothing is known of what it is now: it has linked again.
+    pub(crate) role: Option<HostRole>,
+    pub(crate) grant: Option<String>,
+}
+
+/// A grant, signed.
+#[derive(Clone, Debug)]
+pub(crate) struct Signed {
+    pub(crate) host: HostId,
+    pub(crate) epoch: Epoch,
+    pub(crate) standby: Option<HostId>,
+    pub(crate) fingerprint: String,
+    /// Sign it again after this, in seconds since 1970.
+    pub(crate) renew_at: u64,
+    pub(crate) text: String,
+}
+
+impl Baton {
+    /// A room's first term.
+    pub(crate) fn new(policy: HostingPolicy, newest: Epoch) -> Self {
+        Self {
+            policy,
+            newest,
+            standby: None,
+            moving: None,
+            mover: None,
+            draining: BTreeMap::new(),
+            losses: Losses::default(),
+            renewed: None,
+            told: BTreeMap::new(),
+            stays: BTreeSet::new(),
+            grants: Vec::new(),
+            said: None,
+            said_count: 0,
+            guess: None,
+            leaps: false,
+            armed: None,
+        }
+    }
+
+    /// What every host is, that is anything at all here.
+    pub(crate) fn roles(&self, term: &HostTerm, serves_aside: bool) -> BTreeMap<HostId, HostRole> {
+        let mut roles = BTreeMap::new();
+        for host in self.draining.keys() {
+            roles.insert(*host, HostRole::Draining);
+        }
+        if let Some(standby) = self.standby {
+            let role = match serves_aside {
+                true => HostRole::Aside,
+                false => HostRole::Standby,
+            };
+            roles.insert(standby, role);
+        }
+        if let Some(moving) = &self.moving {
+            roles.insert(moving.to, HostRole::Next);
+        }
+        roles.insert(term.host, HostRole::Active);
+        roles
+    }
+
+    /// Has this host legs of the room that are to live?
+    pub(crate) fn is_named(&self, term: &HostTerm, host: HostId) -> bool {
+        term.host == host
+            || self.standby == Some(host)
+            || self.moving.as_ref().is_some_and(|one| one.to == host)
+    }
+
+    /// The epoch in which a host is asked for anything: never older than what it has seen.
+    pub(crate) fn epoch_for(&self, host: HostId, epoch: Epoch) -> Epoch {
+        let seen = self.told.get(&host).map(|told| told.epoch);
+        seen.map_or(epoch, |seen| seen.max(epoch))
+    }
+
+    /// An epoch that nobody has had.
+    pub(crate) fn fresh_epoch(&mut self) -> Epoch {
+        let step = match std::mem::take(&mut self.leaps) {
+            true => LEAP,
+            false => 1,
+        };
+        self.newest = Epoch(self.newest.0.saturating_add(step));
+        self.newest
+    }
+
+    /// The grant of a host for an epoch.
+    pub(crate) fn grant(&self, host: HostId, epoch: Epoch) -> Option<&str> {
+        let mut all = self.grants.iter();
+        let signed = all.find(|signed| signed.host == host && signed.epoch == epoch)?;
+        Some(&signed.text)
+    }
+}

@@ -1,0 +1,178 @@
+//! Which host a room has after a restart, by what hosts and resume tokens say of an earlier life of the service.
+//!
+//! In its own life the service knows; whoever says otherwise is fenced. While it settles, the newest term counts that a host
+//! claims with proof: a server of the operator by its word, a participant's computer by its grant.
+
+use baton_protocol::{
+    Epoch, HostId, HostKind, HostRole, HostTerm, RoomId, RosterRoom, ServiceMessage,
+};
+
+use super::Registry;
+use crate::grant::GrantVerifier;
+use crate::now::Now;
+
+impl Registry {
+    /// Are the legs of that host in that room to live?
+    pub(super) fn adopt_room(&mut self, host: HostId, roster: &RosterRoom, now: Now) -> bool {
+        let owner = self.hosts.owner(host);
+        if owner.is_some_and(|owner| owner.room != roster.room) {
+            return false;
+        }
+        let is_settling = self.is_settling(now);
+        let claims = self.claims_term(host, roster, now);
+        let is_waiting = matches!(roster.role, Some(HostRole::Standby | HostRole::Aside));
+        let Some(room) = self.rooms.get_mut(&roster.room) else {
+            if !is_settling || roster.legs.is_empty() || !(claims || is_waiting) {
+                return false;
+            }
+            return self.recall_room(host, roster, claims, now);
+        };
+        room.baton.newest = room.baton.newest.max(roster.epoch);
+        if let Some(told) = room.baton.told.get_mut(&host) {
+            told.epoch = told.epoch.max(roster.epoch);
+            told.role = None;
+        }
+        let is_guess = room.baton.guess.is_some();
+        let standby = room.baton.standby;
+        let is_vacant = standby.is_none_or(|other| self.hosts.link_of(other).is_none());
+        if is_settling && is_waiting && is_vacant && room.term.host != host {
+            room.baton.standby = Some(host);
+        }
+        if room.term.host == host && !is_guess {
+            return self.confirm(&roster.room, host, roster.epoch);
+        }
+        if is_guess && claims && (room.term.epoch < roster.epoch || room.term.host == host) {
+            return self.recall_claim(&roster.room, host, roster.epoch, now);
+        }
+        if room.baton.is_named(&room.term, host) || room.baton.draining.contains_key(&host) {
+            return true;
+        }
+        if !claims || room.has_legs() {
+            return false;
+        }
+        // Two hosts may have been believed in the same epoch, so the next one settles it.
+        let epoch = room.baton.fresh_epoch();
+        self.begin_term(&roster.room, host, epoch, now);
+        true
+    }
+
+    /// Somebody who comes back says in which term they were welcomed last.
+    pub(super) fn recall_term(&mut self, room: &RoomId, term: &HostTerm, now: Now) -> bool {
+        if let Some(entry) = self.rooms.get_mut(room) {
+            let baton = &mut entry.baton;
+            baton.newest = baton.newest.max(term.epoch);
+            if baton.guess.is_some() && entry.term.epoch < term.epoch {
+                entry.term = term.clone();
+            }
+            return true;
+        }
+        if self.create_room(room, term.clone()).is_err() {
+            return false;
+        }
+        self.guess(room, now);
+        true
+    }
+
+    /// The term that a room has is one of an earlier life, and maybe not the newest of it.
+    fn guess(&mut self, room: &RoomId, now: Now) {
+        let until = now.instant + self.config.limits.host_grace;
+        if let Some(entry) = self.rooms.get_mut(room) {
+            entry.baton.leaps = true;
+            entry.baton.guess = Some(until);
+        }
+        self.arm(room);
+    }
+
+    fn recall_room(&mut self, host: HostId, roster: &RosterRoom, claims: bool, now: Now) -> bool {
+        // A standby knows the epoch but not the host; until that is known, nobody is told an epoch that they would believe.
+        let epoch = match claims {
+            true => roster.epoch,
+            false => UNKNOWN,
+        };
+        let Some(term) = self.hosts.term(host, epoch) else {
+            return false;
+        };
+        if self.create_room(&roster.room, term).is_err() {
+            return false;
+        }
+        if let Some(entry) = self.rooms.get_mut(&roster.room) {
+            entry.baton.newest = roster.epoch;
+            entry.baton.leaps = true;
+        }
+        match claims {
+            true => self.recall_claim(&roster.room, host, roster.epoch, now),
+            false => {
+                self.guess(&roster.room, now);
+                true
+            }
+        }
+    }
+
+    /// The term of an earlier life is known.
+    fn recall_claim(&mut self, room: &RoomId, host: HostId, epoch: Epoch, now: Now) -> bool {
+        let (Some(entry), Some(term)) = (self.rooms.get_mut(room), self.hosts.term(host, epoch))
+        else {
+            return false;
+        };
+        let is_computer = term.kind == HostKind::Participant;
+        let mut term = term;
+        if entry.term.host == host {
+            term.epoch = epoch.max(entry.term.epoch);
+        }
+        let before = std::mem::replace(&mut entry.term, term.clone());
+        entry.baton.guess = None;
+        entry.baton.renewed = is_computer.then_some(now.instant);
+        let other = (before.host != host).then_some(before.host);
+        let is_central = |host: &HostId| self.hosts.kind(*host) == Some(HostKind::Central);
+        if let Some(other) = other.filter(is_central)
+            && is_computer
+            && entry.baton.standby.is_none()
+        {
+            entry.baton.standby = Some(other);
+        }
+        if before != term {
+            let changed = entry.tell_all(ServiceMessage::HostChanged { host: term });
+            self.outputs.push_back(changed);
+        }
+        self.hosts.assign(host, room);
+        true
+    }
+
+    /// The room's own host is back.
+    fn confirm(&mut self, room: &RoomId, host: HostId, seen: Epoch) -> bool {
+        let Some(entry) = self.rooms.get_mut(room) else {
+            return false;
+        };
+        if seen > entry.term.epoch
+            && let Some(term) = self.hosts.term(host, seen)
+        {
+            entry.term = term.clone();
+            let changed = entry.tell_all(ServiceMessage::HostChanged { host: term });
+            self.outputs.push_back(changed);
+        }
+        self.hosts.assign(host, room);
+        true
+    }
+
+    /// Does a host say, and prove if it must, that it carries the room?
+    fn claims_term(&self, host: HostId, roster: &RosterRoom, now: Now) -> bool {
+        match (self.hosts.kind(host), roster.role) {
+            (Some(HostKind::Central), None | Some(HostRole::Active)) => true,
+            (Some(HostKind::Participant), Some(HostRole::Active)) => {
+                let verifier = GrantVerifier::new(self.signer.public_key());
+                let grant = roster.grant.as_deref().zip(verifier.ok());
+                let grant = grant.and_then(|(text, key)| key.grant(text, now.unix_s()).ok());
+                grant.is_some_and(|grant| {
+                    grant.room == roster.room
+                        && grant.host == host
+                        && grant.epoch == roster.epoch
+                        && self.hosts.fingerprint(host) == Some(&grant.fingerprint)
+                })
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Before every term.
+const UNKNOWN: Epoch = Epoch(0);
