@@ -1,5 +1,5 @@
-//! A camera in three simulcast layers of VP8, with a browser's habits: a keyframe 50 ms after it was asked for, none within 300 ms of
-//! another request, retransmissions by RTX.
+//! A camera in three simulcast layers of VP8, with a browser's habits: keyframes of all layers 50 ms after one was asked for, none within
+//! 300 ms of another request for any of them, retransmissions by RTX.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -56,6 +56,8 @@ pub(crate) struct Camera {
     layers: Vec<Layer>,
     stream: u8,
     seed: u64,
+    /// When it last heard a request.
+    asked: Option<Instant>,
 }
 
 struct Layer {
@@ -71,7 +73,6 @@ struct Layer {
     since_key: u32,
     packets: u32,
     keyframe_due: Option<Instant>,
-    asked: Option<Instant>,
     /// Requests heard, by when the host sent them.
     requests: Vec<Instant>,
     /// The host has use for it.
@@ -88,6 +89,7 @@ impl Camera {
             layers: Vec::new(),
             stream: 0,
             seed,
+            asked: None,
         };
         camera.recreate();
         camera
@@ -174,14 +176,16 @@ impl Camera {
             return;
         };
         layer.requests.push(sent);
-        if layer
+        if self
             .asked
             .is_some_and(|asked| now.duration_since(asked) < DEAF_FOR)
         {
             return;
         }
-        layer.asked = Some(now);
-        layer.keyframe_due = Some(now + KEYFRAME_DELAY);
+        self.asked = Some(now);
+        for layer in &mut self.layers {
+            layer.keyframe_due = Some(now + KEYFRAME_DELAY);
+        }
     }
 
     /// What was asked for again.
@@ -251,7 +255,6 @@ impl Layer {
             since_key: 0,
             packets: 0,
             keyframe_due: None,
-            asked: None,
             requests: Vec::new(),
             is_wanted: true,
             last_sent: None,

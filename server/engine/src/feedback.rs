@@ -8,6 +8,7 @@ use crate::arrivals;
 use crate::bitrate::Bitrate;
 use crate::engine::schedule::COMPANY;
 use crate::inbound::Bound;
+use crate::layer::Layer;
 use crate::leg::Leg;
 use crate::publication::Publication;
 use crate::rtcp::{self, Ntp, ReportBlock, RtcpPacket};
@@ -265,6 +266,9 @@ impl Leg {
             };
             // Browsers do not repeat sound; its holes are counted out all the same, so that none is waited for.
             let is_repeated = publication.kind() == MediaKind::Video;
+            // Requests for several layers go together: what follows the first alone is not heard.
+            let is_due = |layer: &Layer| layer.keyframe_deadline().is_some_and(|due| due <= now);
+            let is_asked = publication.layers.iter().any(is_due);
             for layer in &mut publication.layers {
                 let Some(media) = layer.ssrc else { continue };
                 layer.reception.poll_nacks(round_trip, now, &mut self.nacks);
@@ -276,6 +280,9 @@ impl Leg {
                 if layer.poll_keyframe_request(now) {
                     stats.keyframe_requests_out += 1;
                     writer.pli(self.ssrc, media);
+                }
+                if is_asked {
+                    layer.note_request(now);
                 }
                 let due = layer
                     .reception

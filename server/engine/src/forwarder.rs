@@ -13,11 +13,12 @@ use crate::time::Tick;
 
 use numbering::{Numbering, Skipped};
 
-/// Forward a packet as this, or drop it for a reason that is counted.
+/// Forward a packet as this, drop it for a reason that is counted, or drop it and send an empty one under the number that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Forward(Rewrite),
     Drop(DropReason),
+    Fill(DropReason, Rewrite),
 }
 
 /// The numbers a forwarded packet carries.
@@ -175,7 +176,7 @@ impl Forwarder {
         let (picture_id, tl0) = match self.pictures.map(entry.peek.ids, self.switched) {
             MappedIds::Absent => (0, 0),
             MappedIds::Patch { picture_id, tl0 } => (picture_id, tl0),
-            MappedIds::Stale => return Verdict::Drop(DropReason::Stale),
+            MappedIds::Stale => return Verdict::Fill(DropReason::Stale, self.empty(seq, entry)),
         };
         let frame_number =
             frame_number(packet.descriptor).map_or(0, |number| self.map_frame(number));
@@ -207,17 +208,19 @@ impl Forwarder {
         let Skipped::Numbered(seq) = skipped else {
             return None;
         };
+        Some(self.empty(seq, entry))
+    }
+
+    /// What an empty packet in the place of this one carries.
+    fn empty(&mut self, seq: u64, entry: &Entry) -> Rewrite {
         // It may lie above all that was sent, if what came behind it was left out: a switch must not give it again.
         self.highest = self.highest.max(seq);
-        Some(Rewrite {
+        Rewrite {
             seq,
             timestamp: entry.timestamp.wrapping_add(self.timestamp_offset),
-            picture_id: 0,
-            tl0: 0,
-            frame_number: 0,
-            marker: false,
             is_empty: true,
-        })
+            ..Rewrite::default()
+        }
     }
 
     /// Frame numbers count on over a switch: a receiver discards a keyframe whose number lies behind the last one.
@@ -252,7 +255,7 @@ fn frame_number(descriptor: &[u8]) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{Codec, Peek};
+    use crate::codec::{Codec, Peek, PictureId, PictureIdWidth, PictureIds};
 
     fn entry(seq: u64) -> Entry {
         Entry {
@@ -278,8 +281,52 @@ mod tests {
         };
         match forwarder.judge(&packet, false) {
             Verdict::Forward(rewrite) => Some(rewrite.seq),
-            Verdict::Drop(_) => None,
+            Verdict::Drop(_) | Verdict::Fill(..) => None,
         }
+    }
+
+    #[test]
+    fn a_packet_of_a_picture_that_was_left_behind_fills_its_number() {
+        let vp8 = |seq, picture| Entry {
+            codec: Codec::Vp8,
+            peek: Peek {
+                ids: PictureIds::Vp8 {
+                    picture_id: Some(PictureId {
+                        value: picture,
+                        width: PictureIdWidth::Bits15,
+                    }),
+                    tl0: None,
+                    key_index: None,
+                },
+                ..Peek::default()
+            },
+            ..entry(seq)
+        };
+        let judge = |forwarder: &mut Forwarder, entry: &Entry| {
+            let (payload, descriptor) = (&[][..], &[][..]);
+            forwarder.judge(
+                &Stored {
+                    entry,
+                    payload,
+                    descriptor,
+                },
+                false,
+            )
+        };
+        let mut forwarder = Forwarder::new(7, 0, 90_000);
+        forwarder.switch(&vp8(100, 40), None);
+        assert!(matches!(
+            judge(&mut forwarder, &vp8(100, 40)),
+            Verdict::Forward(_)
+        ));
+        assert!(matches!(
+            judge(&mut forwarder, &vp8(102, 41)),
+            Verdict::Forward(_)
+        ));
+        let Verdict::Fill(DropReason::Stale, empty) = judge(&mut forwarder, &vp8(101, 20)) else {
+            panic!("it is of a picture before the first");
+        };
+        assert!(empty.is_empty && empty.seq == 8, "{empty:?}");
     }
 
     #[test]

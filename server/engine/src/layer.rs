@@ -25,6 +25,10 @@ pub(crate) const HOLD: Duration = Duration::from_millis(1);
 /// Least time between two keyframe requests to a publisher.
 pub(crate) const KEYFRAME_INTERVAL: Duration = Duration::from_millis(500);
 
+/// And between two to the same publisher, whatever their layers: libwebrtc does not hear one within 300 ms of another, and answers with
+/// keyframes of all layers.
+const DEAF_FOR: Duration = Duration::from_millis(340);
+
 /// A fresh slot may begin with a keyframe of this age, from the ring.
 const CACHE_AGE: Duration = Duration::from_millis(500);
 
@@ -90,6 +94,8 @@ pub(crate) struct Layer {
     keyframe: Option<Keyframe>,
     keyframe_wanted: bool,
     keyframe_asked: Option<Tick>,
+    /// The publisher does not hear a request before.
+    deaf_until: Tick,
     last_packet: Option<Tick>,
     /// Highest timestamp so far.
     newest: Option<u32>,
@@ -125,6 +131,7 @@ impl Layer {
             keyframe: None,
             keyframe_wanted: false,
             keyframe_asked: None,
+            deaf_until: Tick(0),
             last_packet: None,
             newest: None,
             revived: None,
@@ -222,17 +229,20 @@ impl Layer {
             .find(|entry| entry.seq == keyframe.seq)
     }
 
-    /// A subscriber cannot go on without a keyframe.
+    /// A subscriber cannot go on without a keyframe. One that is coming in is waited for.
     pub(crate) fn want_keyframe(&mut self) {
-        self.keyframe_wanted = true;
+        let is_coming = |keyframe: Keyframe| keyframe.position >= self.ready;
+        self.keyframe_wanted |= !self.keyframe.is_some_and(is_coming);
+    }
+
+    /// A keyframe was asked for of one of its track's layers.
+    pub(crate) fn note_request(&mut self, now: Tick) {
+        self.deaf_until = now + DEAF_FOR;
     }
 
     /// Should a keyframe be asked for now? Notes that it was.
     pub(crate) fn poll_keyframe_request(&mut self, now: Tick) -> bool {
-        let is_allowed = self
-            .keyframe_asked
-            .is_none_or(|asked| now.since(asked) >= KEYFRAME_INTERVAL);
-        if !self.keyframe_wanted || !is_allowed || self.ssrc.is_none() {
+        if self.keyframe_deadline().is_none_or(|due| now < due) {
             return false;
         }
         self.keyframe_asked = Some(now);
@@ -243,8 +253,10 @@ impl Layer {
     /// When a keyframe that is wanted may be asked for.
     pub(crate) fn keyframe_deadline(&self) -> Option<Tick> {
         (self.keyframe_wanted && self.ssrc.is_some()).then(|| {
-            self.keyframe_asked
-                .map_or(Tick(0), |asked| asked + KEYFRAME_INTERVAL)
+            let own = self
+                .keyframe_asked
+                .map_or(Tick(0), |asked| asked + KEYFRAME_INTERVAL);
+            own.max(self.deaf_until)
         })
     }
 

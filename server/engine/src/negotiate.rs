@@ -228,6 +228,7 @@ fn apply_slots(leg: &mut Leg, offer: &Offer, rng: &mut impl Rng) {
             view: None,
             showing: None,
             target: Target::Fresh,
+            may_linger: true,
             forwarder: Forwarder::new(first([a, b]), rng.next_u32(), clock_rate),
             history: Default::default(),
             rtx_seq: u64::from(first([c, d])),

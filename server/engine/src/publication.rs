@@ -121,7 +121,10 @@ impl Publication {
 
     /// Somebody has use for a layer: it shall be sent.
     pub(crate) fn note_use(&mut self, layer: usize, now: Tick) {
-        if let Some(layer) = self.layers.get_mut(layer) {
+        // Who comes first asks for one layer after another as the picture finds its place, and each costs all encoders a new beginning.
+        let is_all_off = !self.layers.iter().any(|layer| layer.demand.is_on());
+        let used = self.layers.iter_mut().enumerate();
+        for (_, layer) in used.filter(|(index, _)| is_all_off || *index == layer) {
             self.is_demand_stale |= layer.demand.note_use(now);
         }
     }

@@ -64,6 +64,8 @@ pub(crate) struct Showing {
     waiting: Option<(usize, Tick)>,
     reading: Option<Reading>,
     pub(crate) paused: Option<PauseReason>,
+    /// Since when the line has no room for what its size asks for.
+    pub(crate) short_since: Option<Tick>,
 }
 
 /// A packet to be sent, by reference into a ring.
@@ -109,6 +111,8 @@ pub(crate) struct Slot {
     pub(crate) showing: Option<Showing>,
     /// How much of it the line has room for.
     pub(crate) target: Target,
+    /// The line has room for all of what it leaves for less, until the keyframe of that is there.
+    pub(crate) may_linger: bool,
     pub(crate) forwarder: Forwarder,
     pub(crate) history: History,
     /// Next sequence number of the retransmission stream, extended.
@@ -142,6 +146,7 @@ impl Slot {
                     waiting: None,
                     reading: None,
                     paused: None,
+                    short_since: None,
                 });
             }
         }
@@ -202,7 +207,7 @@ impl Slot {
             .get(reading.layer)?
             .meter
             .highest_spatial();
-        let target = passing(self.target, reading.layer);
+        let target = passing(self.target, reading.layer, self.may_linger);
         reading
             .trim
             .needs_keyframe(target, highest)
@@ -315,7 +320,7 @@ impl Slot {
             layer: index,
             cursor,
             generation: layer.generation,
-            trim: Trim::at_keyframe(passing(self.target, index)),
+            trim: Trim::at_keyframe(passing(self.target, index, self.may_linger)),
             picture: None,
         });
         showing.paused = None;
@@ -344,7 +349,7 @@ impl Slot {
             stats.drop_packets(DropReason::Overtaken, layer.ring.tail() - reading.cursor);
             reading.cursor = layer.ring.tail();
         }
-        let target = passing(self.target, reading.layer);
+        let target = passing(self.target, reading.layer, self.may_linger);
         let is_paced = self.kind == MediaKind::Video && pacer.is_paced();
         let mut is_begun = false;
         while reading.cursor < layer.ready() {
@@ -398,17 +403,16 @@ impl Slot {
             else {
                 stats.drop_packets(DropReason::Layer, 1);
                 if let Some(rewrite) = self.forwarder.skip(stored.entry) {
-                    if codec.retransmission.is_some() {
-                        self.history
-                            .record(rewrite.seq, History::note(position, layer, &rewrite));
-                    }
-                    (outgoing.rewrite, outgoing.weight) = (rewrite, 0);
-                    out.push(outgoing);
+                    fill(&mut self.history, outgoing, rewrite, out);
                 }
                 continue;
             };
             match self.forwarder.judge(&stored, ends_picture) {
                 Verdict::Drop(reason) => stats.drop_packets(reason, 1),
+                Verdict::Fill(reason, rewrite) => {
+                    stats.drop_packets(reason, 1);
+                    fill(&mut self.history, outgoing, rewrite, out);
+                }
                 Verdict::Forward(rewrite) => {
                     showing.paused = None;
                     if codec.retransmission.is_some() {
@@ -488,9 +492,19 @@ impl Slot {
     }
 }
 
-/// What of a layer passes: all of one that is smaller than the target, what the target says of its own, and the base pictures of one that
-/// is to be left.
-fn passing(target: Target, layer: usize) -> Quality {
+/// Lists an empty packet under the number that belongs to one which is left out.
+fn fill(history: &mut History, mut outgoing: Outgoing, rewrite: Rewrite, out: &mut Vec<Outgoing>) {
+    if outgoing.codec.retransmission.is_some() {
+        let note = History::note(outgoing.position, outgoing.layer, &rewrite);
+        history.record(rewrite.seq, note);
+    }
+    (outgoing.rewrite, outgoing.weight) = (rewrite, 0);
+    out.push(outgoing);
+}
+
+/// What of a layer passes: all of one that is smaller than the target, what the target says of its own, and of one that is to be left all
+/// that the line has room for, at least its base pictures.
+fn passing(target: Target, layer: usize, may_linger: bool) -> Quality {
     let Target::UpTo(quality) = target else {
         return Quality::BEST;
     };
@@ -499,6 +513,7 @@ fn passing(target: Target, layer: usize) -> Quality {
         Ordering::Greater if quality.layer < u8::MAX => Quality::BEST,
         // No layer was named: what is said of the others' holds for each.
         Ordering::Greater => quality,
+        Ordering::Less if may_linger => Quality::BEST,
         Ordering::Less => Quality {
             temporal: 0,
             ..Quality::BEST

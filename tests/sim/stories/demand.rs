@@ -19,7 +19,7 @@ fn sends(person: &Person) -> [bool; 3] {
 fn layers_that_nobody_watches_go_off_within_two_seconds() {
     let lab = Lab::seeded(71);
     let (ana, ben) = ana_and_ben(&lab);
-    lab.run_for(secs(4));
+    lab.run_for(secs(6));
     lab.expect(sends(&ana)[2], "it is watched in full size");
     ben.watches(&ana, 320, 180);
     lab.run_for(secs(2));
@@ -37,7 +37,7 @@ fn a_layer_that_is_wanted_again_is_shown_within_a_second() {
     let lab = Lab::seeded(72);
     let (ana, ben) = ana_and_ben(&lab);
     ben.watches(&ana, 160, 90);
-    lab.run_for(secs(4));
+    lab.run_for(secs(7));
     for (size, layer) in [((1280, 720), 2), ((160, 90), 0), ((640, 360), 1)] {
         ben.begins_diary();
         ben.watches(&ana, size.0, size.1);
@@ -45,8 +45,8 @@ fn a_layer_that_is_wanted_again_is_shown_within_a_second() {
         assert_eq!(ben.saw(&ana).map(|saw| saw.layer), Some(layer));
         lab.run_for(secs(3));
         lab.expect(
-            ben.longest_freeze(&ana) < millis(120),
-            "what was shown is shown until the other is there",
+            ben.longest_freeze(&ana) < millis(80),
+            "all of what was shown is shown until the other is there",
         );
     }
     ben.hides(&ana);
@@ -66,7 +66,7 @@ fn one_who_watches_is_enough_and_what_both_want_is_sent() {
     let [ana, ben, cleo] = ["ana", "ben", "cleo"].map(|name| room.join(name));
     ben.watches(&ana, 1280, 720);
     cleo.watches(&ana, 160, 90);
-    lab.run_for(secs(4));
+    lab.run_for(secs(7));
     assert_eq!(sends(&ana), [true, false, true]);
     ben.leaves();
     cleo.begins_diary();
@@ -83,7 +83,7 @@ fn who_is_alone_encodes_nothing_and_is_seen_at_once_by_who_comes() {
     let lab = Lab::seeded(74);
     let room = lab.room("standup");
     let ana = room.join("ana");
-    lab.run_for(secs(3));
+    lab.run_for(secs(7));
     assert_eq!(sends(&ana), [false; 3]);
     let ben = room.join("ben");
     ben.watches(&ana, 640, 360);

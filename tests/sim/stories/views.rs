@@ -1,6 +1,7 @@
 //! What is shown, at which size, and what is not.
 
 use super::ana_and_ben;
+use crate::camera::Camera;
 use crate::story::{Lab, all_watch_each_other, millis, secs};
 
 #[test]
@@ -28,6 +29,32 @@ fn a_resized_tile_changes_its_layer_within_a_second_and_nothing_freezes() {
         "the old layer is shown until the new one begins",
     );
     assert_eq!(ben.numbers_left_out(), 0);
+}
+
+#[test]
+fn a_tile_that_shrinks_and_grows_again_waits_for_one_keyframe_each_time() {
+    let lab = Lab::seeded(45);
+    let (ana, ben) = ana_and_ben(&lab);
+    lab.run_for(secs(6));
+    ben.begins_diary();
+    let requests = ana.camera(Camera::requests);
+    ben.watches(&ana, 320, 180);
+    lab.run_for(millis(200));
+    assert_eq!(ben.saw(&ana).map(|saw| saw.layer), Some(0));
+    let asked = ben.now();
+    ben.watches(&ana, 1280, 720);
+    lab.run_for(secs(2));
+    let saw = ben.saw(&ana).expect("a picture");
+    assert_eq!(saw.layer, 2);
+    lab.expect(
+        saw.layer_since - asked < millis(450),
+        "a camera that was just asked is asked again as soon as it hears",
+    );
+    lab.expect(
+        ben.longest_freeze(&ana) < millis(80),
+        "all pictures of the old layer are shown until the new one begins",
+    );
+    assert_eq!(ana.camera(Camera::requests) - requests, 2);
 }
 
 #[test]

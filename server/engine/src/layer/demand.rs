@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use crate::time::Tick;
 
-/// A layer is switched off when nobody has had use for it for so long.
-const IDLE: Duration = Duration::from_millis(1000);
+/// A layer is switched off when nobody has had use for it for so long: publishers shall be silent within two seconds.
+const IDLE: Duration = Duration::from_millis(1500);
+
+/// A new layer is not switched off before: browsers find out in these seconds what their line carries, and need something to send for that.
+const SETTLE: Duration = Duration::from_millis(5000);
 
 /// One that was asked back is counted on for so long without having come.
 const RETURN_WITHIN: Duration = Duration::from_millis(2500);
@@ -17,6 +20,8 @@ const RETURN_WITHIN: Duration = Duration::from_millis(2500);
 pub(crate) struct Demand {
     /// Since when nobody has had use for it; the clock starts with the first look.
     used: Option<Tick>,
+    /// When it was looked at first.
+    begun: Option<Tick>,
     /// The publisher shall send it.
     is_on: bool,
     /// When it was asked back after it had been switched off.
@@ -28,6 +33,7 @@ impl Default for Demand {
     fn default() -> Self {
         Self {
             used: None,
+            begun: None,
             is_on: true,
             asked_back: None,
         }
@@ -49,7 +55,8 @@ impl Demand {
     /// Switches it off if nobody has had use for it for a while. True when the publisher has to be told.
     pub(crate) fn expire(&mut self, now: Tick) -> bool {
         let used = *self.used.get_or_insert(now);
-        let ends = self.is_on && now.since(used) >= IDLE;
+        let is_settled = now.since(*self.begun.get_or_insert(now)) >= SETTLE;
+        let ends = self.is_on && is_settled && now.since(used) >= IDLE;
         self.is_on &= !ends;
         ends
     }
@@ -76,14 +83,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_layer_goes_off_a_second_after_its_last_use_and_comes_back_at_once() {
+    fn a_layer_goes_off_a_while_after_its_last_use_and_comes_back_at_once() {
         let mut demand = Demand::default();
         let at = |ms: u64| Tick(ms * 1000);
         assert!(!demand.expire(at(400)));
-        assert!(!demand.note_use(at(500)), "it is sent already");
-        assert!(!demand.expire(at(1400)));
-        assert!(demand.expire(at(1500)) && !demand.is_on());
-        assert!(!demand.expire(at(1600)), "said once");
+        assert!(!demand.expire(at(5300)), "it is new");
+        assert!(!demand.note_use(at(5300)), "it is sent already");
+        assert!(!demand.expire(at(6700)));
+        assert!(demand.expire(at(6800)) && !demand.is_on());
+        assert!(!demand.expire(at(6900)), "said once");
         assert!(demand.is_available(at(9000)), "it would come");
         assert!(demand.note_use(at(9000)) && demand.is_on());
         assert!(demand.is_returning(at(9500)) && demand.is_available(at(9500)));

@@ -3,6 +3,8 @@
 //! Gathers what the allocator needs and writes its targets into the slots. The rules are the allocator's; who is told what publishers shall
 //! send is the engine's business.
 
+use std::time::Duration;
+
 use baton_protocol::{LayerWanted, MediaKind, PathFromHost, PauseReason, TrackWanted};
 
 use super::Room;
@@ -15,6 +17,10 @@ use crate::time::Tick;
 
 /// Sound that is quiet now may be loud the next moment.
 const LEAST_SOUND: Bitrate = Bitrate::from_kbps(24);
+
+/// What a line has no room for is wanted for so long all the same: lines are measured within this time, and browsers make all their encoders
+/// anew when one begins.
+const HOPE: Duration = Duration::from_millis(5000);
 
 impl Room {
     /// Measures what every track costs, and gives up layers that nobody uses.
@@ -86,6 +92,8 @@ impl Room {
                 }),
                 Some(_) | None => target,
             };
+            self.note_shortage(slot, now);
+            slot.may_linger = self.may_linger(slot, outcome.given, ceiling);
         }
         for slot in &leg.slots {
             self.note_use(slot, now);
@@ -133,6 +141,36 @@ impl Room {
         Some((importance, limit, publication))
     }
 
+    /// Is there room for all of the layer that a slot reads beside everything that is `given`?
+    fn may_linger(&self, slot: &Slot, given: Bitrate, ceiling: Option<Bitrate>) -> bool {
+        let Some(ceiling) = ceiling else {
+            return true;
+        };
+        let showing = slot.showing.as_ref();
+        let publication = showing.and_then(|showing| self.publications.get(showing.publication));
+        let layer = publication.zip(slot.layer());
+        let layer = layer.and_then(|(publication, layer)| publication.layers.get(layer));
+        layer.is_some_and(|layer| {
+            let rate = match layer.meter.rate_up_to(u8::MAX, u8::MAX) {
+                Bitrate(0) => layer.declared,
+                measured => measured,
+            };
+            given.0.saturating_add(rate.0) <= ceiling.0
+        })
+    }
+
+    /// Notes since when a slot is given less than its size asks for.
+    fn note_shortage(&self, slot: &mut Slot, now: Tick) {
+        let limit = self.claim(slot).map(|(_, limit, _)| limit.layer);
+        let is_short = match (slot.target, limit) {
+            (Target::UpTo(quality), Some(limit)) => quality.layer < limit,
+            (Target::Fresh | Target::Paused, _) | (_, None) => false,
+        };
+        if let Some(showing) = slot.showing.as_mut() {
+            showing.short_since = is_short.then(|| showing.short_since.unwrap_or(now));
+        }
+    }
+
     /// What a leg hears, at the rate it has now.
     fn sound_of(&self, leg: &Leg) -> Bitrate {
         let heard = leg
@@ -172,7 +210,15 @@ impl Room {
             Target::UpTo(quality) => quality.layer,
         };
         match limit {
-            Some(limit) if given < limit => publication.note_use(usize::from(given), now),
+            Some(limit) if given < limit => {
+                publication.note_use(usize::from(given), now);
+                if showing
+                    .short_since
+                    .is_none_or(|since| now.since(since) < HOPE)
+                {
+                    publication.note_use(usize::from(limit), now);
+                }
+            }
             Some(limit) => {
                 publication.note_use(usize::from(limit), now);
                 // It may be that it does not come because the publisher's line is bad; once it can, it shall.

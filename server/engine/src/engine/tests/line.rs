@@ -241,6 +241,12 @@ fn a_publisher_is_told_what_is_watched() {
     film(&mut meeting, ana, 60);
     assert_eq!(
         meeting.wanted(ana),
+        Some(vec![vec![true; 3]]),
+        "it finds out what its line carries"
+    );
+    film(&mut meeting, ana, 100);
+    assert_eq!(
+        meeting.wanted(ana),
         Some(vec![vec![true, false, true]]),
         "the large and the spare one"
     );
