@@ -10,11 +10,14 @@ import { parseArgs } from 'node:util';
 import { Lab } from './rig/lab.mjs';
 import { inNamespace } from './rig/line.mjs';
 import { stories } from './rig/story.mjs';
+import { TooLate, Witness } from './rig/witness.mjs';
 
 const { values: options } = parseArgs({
   options: { only: { type: 'string', default: '' }, exactly: { type: 'string' }, list: { type: 'boolean' }, inside: { type: 'boolean' } },
 });
 const STORY_LIMIT_MS = 240_000;
+/** Stories of one run that are told again because the machine had no processor for them; one more is a failure. */
+const MOST_EXCUSED = 3;
 
 for (const file of readdirSync(new URL('./stories/', import.meta.url)).toSorted()) {
   await import(`./stories/${file}`);
@@ -26,11 +29,13 @@ if (options.list) {
 }
 
 const counts = { passed: 0, failed: 0, skipped: 0 };
+const witness = new Witness();
+let excused = 0;
 for (const story of wanted) {
   const started = Date.now();
   const seconds = () => ((Date.now() - started) / 1000).toFixed(1);
   try {
-    await tell(story);
+    await tellFairly(story);
     counts.passed += 1;
     if (!options.inside) console.log(`ok      ${story.name} (${seconds()} s)`);
   } catch (error) {
@@ -45,6 +50,19 @@ if (!options.inside) {
   console.log(`${counts.passed} passed, ${counts.failed} failed`);
 }
 process.exit(counts.failed > 0 ? 1 : 0);
+
+/** A story that was too slow while the machine had no processor to spare is told once more. Nothing else is. */
+async function tellFairly(story) {
+  try {
+    await tell(story);
+  } catch (error) {
+    const excuse = error instanceof TooLate ? error.excuse(witness) : null;
+    if (excuse === null || excused >= MOST_EXCUSED) throw error;
+    excused += 1;
+    console.log(`AGAIN   ${story.name}: ${error.message.split('\n', 1)[0]}; ${excuse}`);
+    await tell(story);
+  }
+}
 
 async function tell(story) {
   if (story.needsLine && !options.inside) return inNamespace(story.name, story.needsGuest);

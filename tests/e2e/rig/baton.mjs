@@ -3,7 +3,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -11,8 +10,6 @@ import { until } from './wait.mjs';
 
 export const repository = fileURLToPath(new URL('../../../', import.meta.url));
 const binary = process.env.BATON_BIN ?? `${process.env.CARGO_TARGET_DIR ?? `${repository}target`}/debug/baton`;
-/** The native client that was built beside it. */
-export const client = `${dirname(binary)}/baton-client`;
 const READY_MS = 15_000;
 
 export class Baton {

@@ -103,6 +103,7 @@ class Firefox {
 /** How each kind is started. The unhurried one never takes processor time from the others. */
 export const browsers = {
   chromium: () => Chromium.start(),
+  'another chromium': () => Chromium.start(),
   firefox: () => Firefox.start(),
   'guest chromium': () => Chromium.start(GUEST_CHROMIUM),
   'unhurried chromium': () => Chromium.start(UNHURRIED_CHROMIUM),

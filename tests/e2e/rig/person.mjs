@@ -1,6 +1,7 @@
 // Somebody in a call: what they do (by accessible names) and what they see and hear (by `window.baton.report()`).
 
 import { until, watchFor } from './wait.mjs';
+import { TooLate } from './witness.mjs';
 
 export class Person {
   #page;
@@ -108,6 +109,7 @@ export async function nobodyFreezes(people, ms, { fps = 20, during = async () =>
     ...(video.source === 'camera' && video.frames / seconds < fps ? [`${name} saw p${video.participant} at ${(video.frames / seconds).toFixed(1)} fps`] : []),
   ]));
   const blind = seen.filter(({ videos }) => videos.length === 0).map(({ name }) => `${name} saw nobody`);
-  if (complaints.length + blind.length > 0) throw new Error([...complaints, ...blind, JSON.stringify(seen)].join('\n'));
+  if (blind.length > 0) throw new Error([...complaints, ...blind, JSON.stringify(seen)].join('\n'));
+  if (complaints.length > 0) throw new TooLate([...complaints, JSON.stringify(seen)].join('\n'), { from: started, to: Date.now() });
   return seen;
 }

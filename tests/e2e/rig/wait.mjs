@@ -2,6 +2,8 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 
+import { TooLate } from './witness.mjs';
+
 const LOOK_EVERY_MS = 100;
 
 /** Calls `look` until it returns something truthy. After `ms` fails, saying `what` was awaited and the last value of `state`. */
@@ -16,7 +18,8 @@ export async function until(what, ms, look, state = () => '') {
     } catch (error) {
       trouble = ` (${error.message})`;
     }
-    if (Date.now() - started > ms) throw new Error(`${what}: not within ${ms} ms${trouble}\n${state()}`);
+    const now = Date.now();
+    if (now - started > ms) throw new TooLate(`${what}: not within ${ms} ms${trouble}\n${state()}`, { from: started, to: now });
     await pause(LOOK_EVERY_MS);
   }
 }

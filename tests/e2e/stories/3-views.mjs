@@ -15,7 +15,8 @@ story('a tile that shrinks changes to a smaller layer within a second and back, 
   const { url } = await lab.baton();
   const room = lab.room();
   const ana = await lab.join('Ana', 'chromium', url, room);
-  const ben = await lab.join('Ben', 'chromium', url, room, { viewport: LARGE });
+  // In a browser of his own: a window that changes its size holds up every camera of its browser, Ana's too.
+  const ben = await lab.join('Ben', 'another chromium', url, room, { viewport: LARGE });
   const large = await ben.until('gets the largest layer', 10_000, (report) => camera(report)?.width >= 1200);
   await nobodyFreezes([ben], 6000, {
     fps: 15,
@@ -28,6 +29,28 @@ story('a tile that shrinks changes to a smaller layer within a second and back, 
     },
   });
   assert.equal((await ana.report()).connection.state, 'connected');
+});
+
+story('a camera encodes only what somebody watches, and the rest within a second of being wanted', async (lab) => {
+  const { url } = await lab.baton();
+  const room = lab.room();
+  const ana = await lab.join('Ana', 'chromium', url, room);
+  const ben = await lab.join('Ben', 'another chromium', url, room, { viewport: LARGE });
+  await ben.until('gets the largest layer', 10_000, (report) => camera(report)?.width >= 1200);
+  const upload = ({ published }) => published.find(({ source }) => source === 'camera').layers.reduce((sum, { bitrate }) => sum + bitrate, 0);
+  await ana.report(); // rates count from one reading to the next
+  await watchFor(3000);
+  const whole = upload(await ana.report());
+  await ben.resize(SMALL.width, SMALL.height);
+  await ben.until('gets a smaller layer', 1000, (report) => camera(report).width < 1200);
+  await watchFor(2000); // what nobody watches has so long to end
+  await ana.report();
+  await watchFor(2000);
+  const rest = upload(await ana.report());
+  lab.note(`${whole} b/s in full size, ${rest} b/s small`);
+  assert.ok(rest > 0 && rest <= whole * 0.3, `the camera sends ${rest} b/s of ${whole} b/s`);
+  await ben.resize(LARGE.width, LARGE.height);
+  await ben.until('gets the largest layer again', 1000, (report) => camera(report).width >= 1200);
 });
 
 story('a page that nobody looks at costs no picture downlink, and voices go on', async (lab) => {
