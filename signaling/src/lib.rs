@@ -23,7 +23,7 @@ mod text;
 mod token;
 mod turn;
 
-pub use access::Access;
+pub use access::{Access, InviteCode};
 pub use grant::{GrantSigner, GrantVerifier, is_fingerprint};
 pub use host::LinkId;
 pub use hosting::{HostingRules, MoveRules};

@@ -197,7 +197,7 @@ impl Registry {
             .with_secret(&config.secret)
             .expect("one key is within the bound");
         let keys = match &config.access {
-            Access::Open => own.clone(),
+            Access::Open | Access::Code { .. } => own.clone(),
             Access::Tokens { keys } => keys.joined(&own),
         };
         let mut rng = StdRng::from_seed(seed);

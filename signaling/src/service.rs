@@ -23,7 +23,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::routing::get;
-use baton_protocol::{HostCommand, HostHello, HostKind, HostMessage, IceServer, PROTOCOL_VERSION};
+use baton_protocol::{
+    HostCommand, HostHello, HostKind, HostMessage, IceServer, PROTOCOL_VERSION, ParticipantInfo,
+    RoomId,
+};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use tokio::sync::{mpsc, oneshot};
@@ -125,7 +128,7 @@ impl Service {
             .with_secret(&config.secret)
             .expect("one key is within the bound");
         let keys = match &config.access {
-            Access::Open => own,
+            Access::Open | Access::Code { .. } => own,
             Access::Tokens { keys } => keys.joined(&own),
         };
         let (events, inbox) = mpsc::channel(EVENTS);
@@ -210,6 +213,21 @@ impl Service {
         {
             finished.await.ok();
         }
+    }
+
+    /// The people in a room, those who may come back included. Empty where there is no such room.
+    pub async fn participants(&self, room: &RoomId) -> Vec<ParticipantInfo> {
+        let room = room.clone();
+        let view = self.ask(move |registry, _| registry.room(&room)).await;
+        view.flatten()
+            .map_or_else(Vec::new, |view| view.participants)
+    }
+
+    /// Ends a call: everybody is sent away and told so.
+    pub async fn close_room(&self, room: &RoomId) {
+        let room = room.clone();
+        self.ask(move |registry, now| registry.delete_room(&room, now))
+            .await;
     }
 
     /// Has it been shut down?

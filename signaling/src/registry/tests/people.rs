@@ -453,3 +453,48 @@ fn everybody_gets_turn_credentials_of_their_own() {
     assert_eq!(server(&ana).username, Some(format!("{end}:{}", ana.me)));
     assert_ne!(server(&ana).credential, server(&bo).credential);
 }
+
+#[test]
+fn a_code_lets_any_number_of_guests_into_its_room_who_choose_their_names() {
+    let code = crate::InviteCode::from_random([9; 10]);
+    let access = crate::Access::Code {
+        room: "tea".parse().expect("a room name"),
+        code: code.clone(),
+    };
+    let mut stage = Stage::empty(access, 0);
+    stage.link(HOST, None, Vec::new());
+    let shown = |room: &str, name: &str, code: &str| {
+        PeerMessage::Join(Join {
+            token: Some(code.to_owned()),
+            ..join(room, name)
+        })
+    };
+    stage.say(ANA, shown("tea", "Ana", code.as_str()));
+    stage.say(BO, shown("tea", "Bo", code.as_str()));
+    let joined = stage
+        .heard(BO)
+        .into_iter()
+        .find_map(|message| match message {
+            ServiceMessage::Joined(joined) => Some(joined),
+            _ => None,
+        });
+    let joined = joined.expect("Bo is in");
+    let mut names: Vec<_> = joined
+        .participants
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["Ana", "Bo"]);
+    assert_eq!(joined.grants, Grants::talk());
+    for (room, code) in [
+        ("coffee", code.as_str()),
+        ("tea", "2222222222222222"),
+        ("tea", ""),
+    ] {
+        stage.say(CY, shown(room, "Cy", code));
+        assert_eq!(stage.error(CY), ErrorCode::Unauthorized, "{room} {code}");
+    }
+    stage.say(CY, PeerMessage::Join(join("tea", "Cy")));
+    assert_eq!(stage.error(CY), ErrorCode::Unauthorized);
+}
