@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 mod agent;
 mod board;
 mod cli;
+mod host;
 mod join;
 mod lines;
 mod meter;
@@ -59,6 +60,7 @@ pub(crate) fn run() -> ExitCode {
     let shape = match &command {
         Command::Join(join) => join.entry.shape(),
         Command::Agent(agent) => agent.entry.shape(),
+        Command::Host(host) => host.shape(),
     };
     log(shape);
     // Fails only where a provider is installed already, and then it is this one.
@@ -69,6 +71,7 @@ pub(crate) fn run() -> ExitCode {
             match &command {
                 Command::Join(join) => join::until_over(join, shape).await,
                 Command::Agent(agent) => agent::until_over(agent, shape).await,
+                Command::Host(host) => host::until_stopped(host, shape).await,
             }
         });
         // Nothing that still runs is worth waiting for.

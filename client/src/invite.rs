@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use baton_protocol::{InvalidRoomId, RoomId};
+use baton_server::link::Trust;
+use baton_server::{CertificateDigest, InvalidDigest};
 
 /// A room and where its signaling is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,15 @@ pub struct Invite {
     pub is_loopback: bool,
     /// The token that the link carries (`?token=`).
     pub token: Option<Secret>,
+    /// The one certificate to believe, where the link names it (`#sha256=`): that of a computer which nobody vouches for.
+    pub certificate: Option<CertificateDigest>,
+}
+
+impl Invite {
+    /// Whose certificates are believed on the way to signaling: the one that the link names, else the public authorities'.
+    pub fn trust(&self) -> Trust {
+        self.certificate.map_or_else(Trust::default, Trust::in_one)
+    }
 }
 
 /// A token that no log or debug output shows.
@@ -50,6 +61,9 @@ pub enum InvalidInvite {
     /// The room's name cannot be one.
     #[error("the room of the invite is not one: {0}")]
     Room(#[from] InvalidRoomId),
+    /// What follows `#sha256=` cannot be one.
+    #[error("the end of the invite was lost on the way: {0}")]
+    Certificate(#[from] InvalidDigest),
 }
 
 impl FromStr for Invite {
@@ -62,7 +76,7 @@ impl FromStr for Invite {
             "https" | "wss" => "wss",
             _ => return Err(InvalidInvite::Scheme),
         };
-        let (rest, _) = rest.split_once('#').unwrap_or((rest, ""));
+        let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         if authority.is_empty() || authority.contains('@') {
@@ -80,7 +94,8 @@ impl FromStr for Invite {
             signaling: format!("{scheme}://{authority}{base}/ws"),
             room: room.trim_end_matches('/').parse()?,
             is_loopback: is_loopback(authority),
-            token: parameter(query, "token"),
+            token: parameter(query, "token").map(|token| Secret(token.to_owned())),
+            certificate: parameter(fragment, "sha256").map(str::parse).transpose()?,
         })
     }
 }
@@ -95,12 +110,12 @@ fn is_loopback(authority: &str) -> bool {
     host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
-/// Tokens have no characters that a link would escape.
-fn parameter(text: &str, name: &str) -> Option<Secret> {
+/// Neither tokens nor digests have characters that a link would escape.
+fn parameter<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.split('&')
         .filter_map(|pair| pair.split_once('='))
         .find(|(key, value)| *key == name && !value.is_empty())
-        .map(|(_, value)| Secret(value.to_owned()))
+        .map(|(_, value)| value)
 }
 
 #[cfg(test)]
@@ -127,6 +142,17 @@ mod tests {
         assert!(!invite.is_loopback);
         assert_eq!(invite.token, Some(Secret("a.b.c".to_owned())));
         assert!(!format!("{invite:?}").contains("a.b.c"));
+    }
+
+    #[test]
+    fn a_link_that_names_a_certificate_is_read_whole_or_not_at_all() {
+        let digest = "0f".repeat(32);
+        let invite = format!("https://192.0.2.1:7880/r/call?token=abc#sha256={digest}");
+        let invite: Invite = invite.parse().unwrap();
+        assert_eq!(invite.certificate.map(|digest| digest.hex()), Some(digest));
+        let cut = "https://192.0.2.1:7880/r/call?token=abc#sha256=0f0f";
+        let error = cut.parse::<Invite>().unwrap_err();
+        assert_eq!(error, InvalidInvite::Certificate(InvalidDigest));
     }
 
     #[test]

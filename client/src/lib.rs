@@ -11,6 +11,7 @@
 //! Pure, without sockets and clocks: `assembly`, `caps`, `invite`, `ladder`, `media`, `offer`, `reception`, `room`, `view` and most
 //! of `publish`. The binary's own parts (command line, terminal view, lines and JSON on stdout) live in `main.rs` and `app/`.
 //! Carrying a call for the others is [`carry`]'s: `baton-server`'s host in the same process, within what its owner allows ([`caps`]).
+//! Carrying a call alone is `baton-server`'s `standalone`, which `app/` starts.
 
 #![forbid(unsafe_code)]
 
@@ -18,6 +19,7 @@ pub mod assembly;
 pub mod call;
 pub mod caps;
 pub mod carry;
+pub mod folder;
 pub mod invite;
 mod ladder;
 pub mod leg;

@@ -10,19 +10,25 @@
 //! room, the worker obeys; messages go back over the same link.
 //!
 //! What every program at the edge of a call needs is here once: a [`link::Socket`] to signaling that notices when it is dead,
-//! and [`StopSignals`].
+//! and [`StopSignals`]. What serves a page to people is here too, for `baton` and for a computer that is all there is
+//! ([`Standalone`]): [`http`] and [`SelfSigned`] certificates.
 
 #![forbid(unsafe_code)]
 
+mod certificate;
 mod host;
+pub mod http;
 pub mod link;
 pub mod papers;
+pub mod standalone;
 mod stop;
 
 pub use baton_engine::sdp::Fingerprint;
 pub use baton_engine::transport::Certificate;
+pub use certificate::{CERTIFICATE_LIFE, CertificateDigest, InvalidDigest, SelfSigned};
 pub use host::announce::{Announced, reachable_addresses};
 pub use host::snapshot::{Snapshot, Snapshots, Traffic};
 pub use host::{Host, HostConfig, StartError};
 pub use link::HostLink;
+pub use standalone::Standalone;
 pub use stop::StopSignals;

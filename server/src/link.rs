@@ -1,6 +1,6 @@
 //! How a host and signaling talk: two bounded queues, whatever is between them.
 //!
-//! In process signaling fills the queues itself. Over the network [`remote`] does, and knows the living legs
+//! In process signaling fills the queues itself ([`local_link`]). Over the network [`remote`] does, and knows the living legs
 //! ([`Roster`]) so that a new connection starts with everything the other side has to know. Participants have the same
 //! [`Socket`] to signaling, with other words on it.
 
@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 mod backoff;
 mod credential;
+pub mod local_link;
 mod remote;
 mod roster;
 mod socket;

@@ -29,6 +29,9 @@ pub(crate) enum Command {
     /// Put a computer into a room for somebody who sits at the page: without media, as "Ana's computer"
     #[command(after_help = AGENT)]
     Agent(Agent),
+    /// Carry a call for the people around, without any server or internet: page, signaling and media on this computer
+    #[command(after_help = super::host::EXAMPLES)]
+    Host(super::host::Host),
 }
 
 /// Where to, as whom, and how it is shown.
@@ -113,7 +116,7 @@ impl Entry {
     pub(crate) fn plan(&self) -> anyhow::Result<Plan> {
         let trust = match &self.ca {
             Some(file) => Trust::with_authorities(file)?,
-            None => Trust::default(),
+            None => self.invite.trust(),
         };
         Ok(Plan {
             trust,

@@ -95,12 +95,7 @@ impl Ledger {
 
 /// Where a ledger lies by default: the system's place for what a program knows.
 pub fn default_file() -> Option<PathBuf> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let state = variable("XDG_STATE_HOME").map(PathBuf::from);
-    let home = || variable("HOME").map(|home| Path::new(&home).join(".local/state"));
-    let local = || variable("LOCALAPPDATA").map(PathBuf::from);
-    let folder = state.or_else(home).or_else(local)?;
-    Some(folder.join("baton").join("hosted.json"))
+    Some(crate::folder::state()?.join("hosted.json"))
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ mod media;
 #[cfg(unix)]
 mod program;
 mod publish;
+#[cfg(unix)]
+mod standalone;
 
 use std::time::Duration;
 

@@ -212,10 +212,10 @@ impl Drop for Program {
 }
 
 /// A folder of one test; it is removed when the test is over.
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let name = format!("baton-call-{:016x}", rand::random::<u64>());
         Self(std::env::temp_dir().join(name))
     }

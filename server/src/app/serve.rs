@@ -1,21 +1,24 @@
 //! Puts the parts together, waits, and takes them apart again in the order that lets everybody say goodbye.
 
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::Router;
+use axum_server::tls_rustls::RustlsConfig;
 use baton_protocol::HostKind;
-use baton_server::link::{RemoteLink, connect};
+use baton_server::http::{Serving, site};
+use baton_server::link::{RemoteLink, connect, local_link};
 use baton_server::{Certificate, Host, HostConfig, HostLink};
 use baton_signaling::{Access, Keys, Secret, Service, ServiceConfig, Turn};
 
 use super::admin::Admin;
 use super::cli::Invocation;
 use super::config::{Config, TlsMode};
-use super::http::{Serving, site};
 use super::ready::{Ready, url};
 use super::settings::Command;
-use super::{invite, local_link, signals, tls};
+use super::{invite, signals, tls};
 
 /// Everything that runs.
 #[derive(Debug)]
@@ -70,7 +73,7 @@ pub(crate) async fn start(command: Command, config: &Config) -> anyhow::Result<R
         None => None,
     };
     let watch = Admin::new(host.as_ref().map(Host::snapshots), service.clone());
-    let admin = Serving::start("admin", config.admin, watch.clone().router(), None)?;
+    let admin = serve("admin", config.admin, watch.clone().router(), None)?;
     let is_secure = config.tls != TlsMode::Off;
     let ready = Ready {
         http: http.as_ref().map(|http| url(is_secure, http.address)),
@@ -168,7 +171,18 @@ fn start_host(config: &Config, certificate: Certificate, link: HostLink) -> anyh
 async fn start_http(config: &Config, service: &Service) -> anyhow::Result<Serving> {
     let tls = tls::prepare(config).await?;
     let site = site(baton_signaling::router(service.clone()));
-    Serving::start("http", config.http, site, tls)
+    serve("http", config.http, site, tls)
+}
+
+/// `key` is the setting that says so.
+fn serve(
+    key: &str,
+    address: SocketAddr,
+    router: Router,
+    tls: Option<RustlsConfig>,
+) -> anyhow::Result<Serving> {
+    Serving::start(address, router, tls)
+        .with_context(|| format!("cannot listen on {key} = {address}"))
 }
 
 /// For signaling and for the host, each.

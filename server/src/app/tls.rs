@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 use axum_server::tls_rustls::RustlsConfig;
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SanType};
+use baton_server::SelfSigned;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::config::{Config, TlsMode};
@@ -21,7 +21,13 @@ pub(crate) fn install_crypto() {
 pub(crate) async fn prepare(config: &Config) -> anyhow::Result<Option<RustlsConfig>> {
     match (config.tls, &config.tls_cert, &config.tls_key) {
         (TlsMode::Off, ..) => Ok(None),
-        (TlsMode::SelfSigned, ..) => self_signed(&local_addresses()?).await.map(Some),
+        (TlsMode::SelfSigned, ..) => {
+            let now = SystemTime::now();
+            let made = SelfSigned::make("Baton, made for this start", &local_addresses()?, now)?;
+            let tls = made.https().await;
+            let tls = tls.context("cannot use the certificate made for this start")?;
+            Ok(Some(tls))
+        }
         (TlsMode::Files, Some(cert), Some(key)) => {
             let files = Files {
                 cert: cert.clone(),
@@ -36,25 +42,6 @@ pub(crate) async fn prepare(config: &Config) -> anyhow::Result<Option<RustlsConf
         }
         (TlsMode::Files, ..) => bail!("HTTPS from files needs tls_cert and tls_key"),
     }
-}
-
-/// A certificate for `localhost` and `addresses` that only this process has the key of.
-async fn self_signed(addresses: &[IpAddr]) -> anyhow::Result<RustlsConfig> {
-    let mut params = CertificateParams::new(vec!["localhost".to_owned()])?;
-    params
-        .subject_alt_names
-        .extend(addresses.iter().copied().map(SanType::IpAddress));
-    params.distinguished_name = DistinguishedName::new();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "Baton, made for this start");
-    let now = SystemTime::now();
-    params.not_before = (now - DAY).into();
-    params.not_after = (now + 365 * DAY).into();
-    let key = KeyPair::generate()?;
-    let cert = params.self_signed(&key)?;
-    let tls = RustlsConfig::from_der(vec![cert.der().to_vec()], key.serialize_der()).await;
-    tls.context("cannot use the certificate made for this start")
 }
 
 fn local_addresses() -> anyhow::Result<Vec<IpAddr>> {
@@ -101,8 +88,6 @@ async fn follow(tls: RustlsConfig, files: Files, mut hangup: signals::Hangup) {
         }
     }
 }
-
-const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// How often the times of the files are looked at.
 const LOOK: Duration = Duration::from_secs(30);

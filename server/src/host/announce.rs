@@ -68,7 +68,7 @@ pub fn reachable_addresses(
 }
 
 /// Link-local addresses need a scope that a candidate cannot carry.
-fn is_usable(ip: &IpAddr) -> bool {
+pub(crate) fn is_usable(ip: &IpAddr) -> bool {
     let is_link_local = match ip {
         IpAddr::V4(v4) => v4.is_link_local(),
         IpAddr::V6(v6) => v6.is_unicast_link_local(),

@@ -20,6 +20,8 @@ use tokio_tungstenite::{
     Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
 };
 
+use crate::certificate::{CertificateDigest, OnlyThis};
+
 /// Whose certificates are believed: those of the public authorities (Mozilla's list), and private ones beside them.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
@@ -66,16 +68,30 @@ impl Trust {
             return Err(InvalidAuthorities::Empty(path()));
         }
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the provider has the default versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls = client().with_root_certificates(roots).with_no_client_auth();
         Ok(Self {
             tls: Some(Arc::new(tls)),
         })
     }
+
+    /// Believes this certificate and no other: that of a computer which nobody vouches for, known from its invite link.
+    pub fn in_one(digest: CertificateDigest) -> Self {
+        let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = client()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(OnlyThis { digest, crypto }))
+            .with_no_client_auth();
+        Self {
+            tls: Some(Arc::new(tls)),
+        }
+    }
+}
+
+fn client() -> rustls::ConfigBuilder<rustls::ClientConfig, rustls::WantsVerifier> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider has the default versions")
 }
 
 /// Why there is no socket.

@@ -4,13 +4,15 @@
 use std::time::Duration;
 
 use baton_protocol::{HostHello, HostKind, HostMessage, PROTOCOL_VERSION};
-use baton_server::link::Roster;
-use baton_server::{Fingerprint, HostLink};
 use baton_signaling::{LocalHostLink, Service};
 use tokio::sync::mpsc;
 
-/// Links a host called `name`, whose legs show a certificate with this fingerprint; lives until the host drops its end.
-pub(crate) fn link(service: Service, name: String, fingerprint: Fingerprint) -> HostLink {
+use super::{HostLink, Roster};
+use crate::Fingerprint;
+
+/// Links a host called `name`, whose legs show a certificate with this fingerprint; lives until the host drops its end. Must be
+/// called inside a tokio runtime.
+pub fn link(service: Service, name: String, fingerprint: Fingerprint) -> HostLink {
     let (commands, command_inbox) = mpsc::channel(QUEUE);
     let (message_outbox, mut messages) = mpsc::channel(QUEUE);
     tokio::spawn(async move {

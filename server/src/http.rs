@@ -4,39 +4,36 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use anyhow::Context;
 use axum::Router;
 use axum::http::header::{HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::middleware::map_response;
 use axum::response::Response;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::task::JoinHandle;
 
 /// A listener that serves.
 #[derive(Debug)]
-pub(crate) struct Serving {
-    pub(crate) address: SocketAddr,
+pub struct Serving {
+    /// Where, with the port that was chosen.
+    pub address: SocketAddr,
     handle: Handle<SocketAddr>,
     task: JoinHandle<io::Result<()>>,
 }
 
 impl Serving {
-    /// Serves `router` on `address`; `key` is the setting that says so.
-    pub(crate) fn start(
-        key: &str,
+    /// Serves `router` on `address`; `[::]` means every address of both families. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub fn start(
         address: SocketAddr,
         router: Router,
         tls: Option<RustlsConfig>,
-    ) -> anyhow::Result<Self> {
-        let bind = || {
-            let listener = TcpListener::bind(address)?;
-            listener.set_nonblocking(true)?;
-            let bound = listener.local_addr()?;
-            Ok::<_, io::Error>((listener, bound))
-        };
-        let (listener, bound) =
-            bind().with_context(|| format!("cannot listen on {key} = {address}"))?;
+    ) -> io::Result<Self> {
+        let listener = listen(address)?;
+        let bound = listener.local_addr()?;
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let handle = Handle::new();
         let task = match tls {
@@ -63,7 +60,7 @@ impl Serving {
     }
 
     /// Takes no more connections and lets the present ones end, at most for `patience`.
-    pub(crate) async fn stop(self, patience: Duration) {
+    pub async fn stop(self, patience: Duration) {
         self.handle.graceful_shutdown(Some(patience));
         if let Ok(Err(error)) = self.task.await {
             tracing::warn!(%error, "a listener did not end well");
@@ -71,8 +68,27 @@ impl Serving {
     }
 }
 
+/// Not every system lets IPv4 in at `[::]` unless it is told to.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    // Connections of the process before, that linger, shall not keep the port.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
 /// Page and signaling as one site. What a page may do is said by the page's own headers; these hold for every answer.
-pub(crate) fn site(signaling: Router) -> Router {
+pub fn site(signaling: Router) -> Router {
     let harden = |mut response: Response| async move {
         let headers = response.headers_mut();
         let mut set = |name: HeaderName, value: &'static str| {
@@ -93,3 +109,6 @@ pub(crate) fn site(signaling: Router) -> Router {
 
 /// A connection that has not said anything useful by then is closed.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
