@@ -12,6 +12,8 @@ export const de = {
   recent: 'Letzte Gespräche',
   forget: '{name} vergessen',
   landingNote: 'Kein Konto, nichts zu installieren. Wer den Link hat, kann herein.',
+  certificateTitle: 'Warum dein Browser gewarnt hat',
+  certificateText: 'Der Computer, der dieses Gespräch trägt, hat sein Zertifikat selbst gemacht, und niemand von außen bürgt dafür. Verschlüsselt ist das Gespräch trotzdem. Wer sicher sein will, dass niemand dazwischen sitzt, sieht sich das Zertifikat im Browser an, links neben der Adresse: Sein SHA-256 muss dieses sein, das auch im Terminal dessen steht, der dich eingeladen hat.',
 
   ready: 'Bereit?',
   room: 'Raum',

@@ -10,6 +10,8 @@ export const en = {
   recent: 'Recent calls',
   forget: 'Forget {name}',
   landingNote: 'No account, nothing to install. Whoever has the link can come in.',
+  certificateTitle: 'Why your browser warned',
+  certificateText: 'The computer that carries this call has made its certificate itself, and nobody outside vouches for it. The call is encrypted all the same. To be sure that nobody sits in between, look at the certificate in your browser, to the left of the address: its SHA-256 has to be this one, which whoever invited you also sees in the terminal.',
 
   ready: 'Ready to join?',
   room: 'Room',
