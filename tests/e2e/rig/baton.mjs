@@ -3,6 +3,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -10,6 +11,7 @@ import { until } from './wait.mjs';
 
 export const repository = fileURLToPath(new URL('../../../', import.meta.url));
 const binary = process.env.BATON_BIN ?? `${process.env.CARGO_TARGET_DIR ?? `${repository}target`}/debug/baton`;
+const client = `${dirname(binary)}/baton-client`;
 const READY_MS = 15_000;
 
 export class Baton {
@@ -17,18 +19,24 @@ export class Baton {
   #ready;
   #log;
 
+  /** Starts `baton-client host --standalone ...words --json` on free ports; `folder` is for log and certificate. */
+  static standalone(folder, words) {
+    const own = ['host', '--standalone', '--port', '0', '--media-port', '0', '--certificate', `${folder}/certificate.pem`];
+    return Baton.start(`${folder}/laptop.log`, [...own, ...words], {}, client);
+  }
+
   /** Starts `baton ...words --json`; `addresses` overrides the free ports. */
-  static async start(log, words = [], addresses = {}) {
+  static async start(log, words = [], addresses = {}, program = binary) {
     const env = {
       ...process.env, BATON_HTTP: '127.0.0.1:0', BATON_MEDIA: '127.0.0.1:0', BATON_ADMIN: '127.0.0.1:0', RUST_BACKTRACE: '1', ...addresses,
     };
-    const child = spawn(binary, [...words, '--json'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(program, [...words, '--json'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     const file = createWriteStream(log);
     child.stderr.pipe(file);
     const lines = createInterface({ input: child.stdout });
     const ready = new Promise((resolve, reject) => {
       const timer = setTimeout(() => reject(new Error(`baton said nothing for ${READY_MS} ms, see ${log}`)), READY_MS);
-      child.once('error', (error) => reject(new Error(`cannot start ${binary}: ${error.message}; build it with cargo build -p baton-server`)));
+      child.once('error', (error) => reject(new Error(`cannot start ${program}: ${error.message}; build it with cargo build --workspace --bins`)));
       child.once('exit', (code, signal) => reject(new Error(`baton ${words.join(' ')} ended at once (${code ?? signal}), see ${log}`)));
       lines.once('line', (line) => {
         clearTimeout(timer);
@@ -48,6 +56,11 @@ export class Baton {
     this.#child = child;
     this.#ready = ready;
     this.#log = log;
+  }
+
+  /** What it said when it was ready. */
+  get ready() {
+    return this.#ready;
   }
 
   get pid() {

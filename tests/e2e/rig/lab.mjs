@@ -34,6 +34,14 @@ export class Lab {
     return baton;
   }
 
+  /** Starts a laptop that carries a call alone; `words` are its flags. */
+  async laptop(words = []) {
+    const laptop = await Baton.standalone(this.folder, words);
+    this.#closing.push(() => laptop.stop());
+    this.note(`a laptop carries ${laptop.ready.room}`);
+    return laptop;
+  }
+
   /** A TCP door in front of an address that can be slammed. */
   async door(port) {
     const door = await Door.open(port);
