@@ -89,8 +89,8 @@ impl Standalone {
             code: code.clone(),
         };
         let service = Service::new(ServiceConfig::new(access, secret.clone()));
-        let dtls = Certificate::generate()
-            .map_err(|error| StartError::Engine(error.to_string()))?;
+        let dtls =
+            Certificate::generate().map_err(|error| StartError::Engine(error.to_string()))?;
         let link = local_link::link(service.clone(), setup.name, dtls.fingerprint());
         let host = HostConfig {
             media: SocketAddr::new(address, setup.media_port),
