@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lab bindings clean
+.PHONY: help run test check bench lab play bindings clean
 
 help: ## List these commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|'
@@ -22,10 +22,15 @@ bench: ## Cost of a forwarded packet as a multiple of the floor (root, about 10 
 	cargo build --release -p baton-tests --bins
 	target=$${CARGO_TARGET_DIR:-target}; "$$target/release/bench" $(ARGS)
 
-lab: ## A room with both browsers and a bad line to play with: make lab ARGS="--loss 2"
-	cargo build --bins -p baton-server -p baton-client
+lab: ## Calls on bad lines, simulated and real, and the table in docs/lines.md (root, about half an hour)
+	cargo build --workspace --bins
 	@tests/all.sh prepare
 	node tests/e2e/lab.mjs $(ARGS)
+
+play: ## A room with both browsers and a bad line to play with: make play ARGS="--loss 2"
+	cargo build --workspace --bins
+	@tests/all.sh prepare
+	node tests/e2e/play.mjs $(ARGS)
 
 bindings: ## Write the page's protocol types anew from the Rust types
 	BATON_BLESS=1 cargo test -q -p baton-protocol --lib bindings

@@ -484,7 +484,11 @@ impl Call {
                 self.settle_wanted();
             }
             PathFromHost::Pulse { .. } if current.part == Part::Main => self.pulses.note(now),
-            PathFromHost::Speakers { .. } | PathFromHost::Pulse { .. } | PathFromHost::Unknown => {}
+            PathFromHost::Speakers { .. }
+            | PathFromHost::Line { .. }
+            | PathFromHost::Lines { .. }
+            | PathFromHost::Pulse { .. }
+            | PathFromHost::Unknown => {}
         }
     }
 

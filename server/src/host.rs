@@ -118,7 +118,9 @@ impl Host {
     /// Must be called inside a tokio runtime, which then carries commands to the workers; media never passes through it.
     pub fn start(config: &HostConfig, link: HostLink) -> Result<Self, StartError> {
         let is_participant = config.kind == HostKind::Participant;
-        let workers = if cfg!(target_os = "linux") && !is_participant {
+        // An uplink is divided by one engine.
+        let can_share = !is_participant && config.uplink_bps.is_none();
+        let workers = if cfg!(target_os = "linux") && can_share {
             config.workers.get()
         } else {
             1

@@ -7,6 +7,8 @@
 //! `BATON_SEEDS=500 cargo test -p baton-tests --test sim random` sweeps more seeds than the committed ones.
 
 mod camera;
+mod download;
+mod lab;
 mod meta;
 mod microphone;
 mod network;

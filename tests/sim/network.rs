@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use baton_tests::link;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -16,6 +17,8 @@ pub(crate) struct Weather {
     /// Share of datagrams lost, each on its own.
     pub(crate) loss: f64,
     pub(crate) burst: Option<Burst>,
+    /// Bursts by time instead of by packet.
+    pub(crate) gusts: Option<link::Burst>,
     /// Share of datagrams that are overtaken by what is sent within the next 20 ms.
     pub(crate) reorder: f64,
     pub(crate) duplicate: f64,
@@ -44,6 +47,7 @@ impl Weather {
         jitter: Duration::ZERO,
         loss: 0.0,
         burst: None,
+        gusts: None,
         reorder: 0.0,
         duplicate: 0.0,
         corrupt: 0.0,
@@ -162,6 +166,7 @@ pub(crate) struct Link {
     weather: Weather,
     rng: StdRng,
     is_bad: bool,
+    gusts: link::Gusts,
     free_at: Instant,
     newest_arrival: Instant,
     /// Has anything been lost on it so far?
@@ -174,10 +179,16 @@ impl Link {
             weather,
             rng: StdRng::seed_from_u64(seed),
             is_bad: false,
+            gusts: link::Gusts::default(),
             free_at: now,
             newest_arrival: now,
             has_lost: false,
         }
+    }
+
+    /// How long a datagram that is sent now waits at the bottleneck.
+    pub(crate) fn waiting(&self, now: Instant) -> Duration {
+        self.free_at.saturating_duration_since(now)
     }
 
     pub(crate) fn weather(&self) -> Weather {
@@ -262,6 +273,12 @@ impl Link {
                 faults.note(Fault::Burst);
                 return None;
             }
+        }
+        if let Some(gusts) = weather.gusts
+            && self.gusts.takes(&gusts, now, &mut self.rng)
+        {
+            faults.note(Fault::Burst);
+            return None;
         }
         let Some(rate) = weather.rate else {
             return Some(now);

@@ -11,13 +11,14 @@ use baton_engine::rtp::Ssrc;
 use baton_engine::srtp::{Inbound, MasterKey, Outbound, Profile, Unsealed};
 use baton_engine::transport::{SrtpKeys, SrtpMaster, SrtpProfile};
 use baton_protocol::{
-    Epoch, LeaveReason, LegId, ParticipantId, ParticipantInfo, PathToHost, RoomId, SlotShown,
-    SlotView, Source, TrackId,
+    Epoch, LeaveReason, LegId, LineReport, LineScore, ParticipantId, ParticipantInfo, PathToHost,
+    RoomId, SlotShown, SlotView, Source, TrackId,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::camera::{Camera, Outgoing, Sent};
+use crate::download::Download;
 use crate::microphone::Microphone;
 use crate::network::Link;
 use crate::offer;
@@ -67,6 +68,9 @@ pub(crate) struct Participant {
     pub(crate) down: Link,
     pub(crate) diary: Diary,
     pub(crate) beats: u64,
+    /// Bytes of media that left.
+    pub(crate) sent_bytes: u64,
+    pub(crate) download: Option<Download>,
 }
 
 /// The participant's end of a leg.
@@ -83,6 +87,9 @@ pub(crate) struct LegEnd {
     pub(crate) view: Option<Vec<SlotView>>,
     pub(crate) shown: Vec<SlotShown>,
     pub(crate) speakers: Vec<ParticipantId>,
+    /// What the host said last of this line, and of lines that do badly.
+    pub(crate) line: Option<LineReport>,
+    pub(crate) lines: Vec<LineScore>,
     outbound: Outbound,
     transport_seq: u16,
 }
@@ -94,6 +101,15 @@ pub(crate) struct Diary {
     pub(crate) heard: BTreeMap<usize, Voice>,
     pub(crate) media_bytes: u64,
     pub(crate) refused: u64,
+    /// Everything one by one, where that is wanted.
+    pub(crate) log: Option<Log>,
+}
+
+/// Pictures (of whom, when, which layer) and sounds since the log was taken the last time.
+#[derive(Default)]
+pub(crate) struct Log {
+    pub(crate) pictures: Vec<(usize, Instant, u8)>,
+    pub(crate) sounds: Vec<(usize, Instant)>,
 }
 
 /// One person's picture.
@@ -178,6 +194,8 @@ impl Participant {
             view: None,
             shown: Vec::new(),
             speakers: Vec::new(),
+            line: None,
+            lines: Vec::new(),
             outbound: Outbound::new(&key(&keys.remote)),
             transport_seq: 1,
         });
@@ -246,6 +264,10 @@ impl Participant {
     pub(crate) fn keep_diary(&mut self) {
         let Some(leg) = &mut self.leg else { return };
         for seen in leg.receiver.seen() {
+            if let Some(log) = &mut self.diary.log {
+                log.pictures
+                    .push((seen.person as usize, seen.at, seen.layer));
+            }
             let fresh = Sighting {
                 first: seen.at,
                 last: seen.at,
@@ -263,6 +285,9 @@ impl Participant {
             }
         }
         for heard in leg.receiver.heard() {
+            if let Some(log) = &mut self.diary.log {
+                log.sounds.push((heard.person as usize, heard.at));
+            }
             let voice = self.diary.heard.entry(heard.person as usize).or_default();
             voice.packets += 1;
             voice.voiced += u64::from(heard.is_voiced);

@@ -1,15 +1,16 @@
 //! The words in which meetings are told: a lab, its rooms, the people in them, and what they would say about the call.
 
 use std::cell::{Ref, RefCell, RefMut};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use baton_engine::{Bitrate, Stats};
-use baton_protocol::{PauseReason, Source};
+use baton_protocol::{Direction, LineReport, PauseReason, Source};
 
 use crate::camera::Camera;
 use crate::network::{Faults, Weather};
-use crate::participant::{Participant, Seat, Sighting, Voice};
+use crate::participant::{Log, Participant, Seat, Sighting, Voice};
 use crate::world::World;
 
 /// Seconds.
@@ -66,6 +67,10 @@ impl Lab {
     /// Cameras take so many pictures a second.
     pub(crate) fn films_at(&self, rate: u32) {
         self.world().frame = Duration::from_micros(1_000_000 / u64::from(rate));
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.0.borrow().now
     }
 
     /// Lets time pass, and fails if anything happened in it that may never happen.
@@ -189,6 +194,89 @@ impl Person {
 
     pub(crate) fn falls_silent(&self) {
         self.me().microphone.is_speaking = false;
+    }
+
+    /// Films at the rates of a browser, or not at all.
+    pub(crate) fn films_in_full(&self, films: bool) {
+        let camera = &mut self.me().camera;
+        (camera.is_full, camera.is_on) = (true, films);
+    }
+
+    /// Notes every picture and sound from now on.
+    pub(crate) fn keeps_log(&self) {
+        self.me().diary.log = Some(Log::default());
+    }
+
+    /// What was noted since the last time.
+    pub(crate) fn takes_log(&self) -> Log {
+        self.me()
+            .diary
+            .log
+            .replace(Log::default())
+            .unwrap_or_default()
+    }
+
+    /// Another line from now on: up and down.
+    pub(crate) fn has_line(&self, up: Weather, down: Weather) {
+        let mut me = self.me();
+        me.up.set_weather(up);
+        me.down.set_weather(down);
+    }
+
+    /// Downloads something beside the call from now on.
+    pub(crate) fn downloads(&self) {
+        self.lab.world().begin_download(self.number);
+    }
+
+    pub(crate) fn downloaded(&self) -> u64 {
+        self.peek().download.as_ref().map_or(0, |one| one.received)
+    }
+
+    /// What the host said last of this person's line.
+    pub(crate) fn line(&self) -> Option<LineReport> {
+        self.peek().leg.as_ref()?.line
+    }
+
+    /// How long a datagram to this person waits at the bottleneck.
+    pub(crate) fn queue(&self) -> Duration {
+        let now = self.now();
+        self.peek().down.waiting(now)
+    }
+
+    pub(crate) fn sent_bytes(&self) -> u64 {
+        self.peek().sent_bytes
+    }
+
+    /// Why the picture of a person (by number) is paused, if it is.
+    pub(crate) fn paused_at(&self, number: usize) -> Option<PauseReason> {
+        let theirs = self.lab.0.borrow().people[number].me?;
+        let me = self.peek();
+        let slot = me
+            .leg
+            .as_ref()?
+            .shown
+            .iter()
+            .find(|slot| slot.participant == theirs)?;
+        slot.paused
+    }
+
+    /// Whose line does badly as this person was told, and in which direction.
+    pub(crate) fn slow_lines(&self, names: &BTreeMap<usize, String>) -> BTreeMap<String, String> {
+        let world = self.lab.0.borrow();
+        let lines = world.people[self.number]
+            .leg
+            .iter()
+            .flat_map(|leg| &leg.lines);
+        let named = lines.filter_map(|line| {
+            let whose = |number: &&usize| world.people[**number].me == Some(line.participant);
+            let name = names.get(names.keys().find(whose)?)?;
+            let cause = match line.cause {
+                Direction::Upload => "upload",
+                Direction::Download => "download",
+            };
+            Some((name.clone(), cause.to_owned()))
+        });
+        named.collect()
     }
 
     pub(crate) fn mutes(&self, source: Source, muted: bool) {

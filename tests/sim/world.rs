@@ -135,6 +135,11 @@ enum Happening {
     Beat {
         person: usize,
     },
+    Echo {
+        person: usize,
+        number: u64,
+        has_arrived: bool,
+    },
     Frame {
         person: usize,
     },
@@ -215,6 +220,8 @@ impl World {
             down: Link::new(down, seed(4), self.now),
             diary: Diary::default(),
             beats: 0,
+            sent_bytes: 0,
+            download: None,
         });
         self.note(format!(
             "p{number} is {name} and enters {}",
@@ -311,6 +318,11 @@ impl World {
             Happening::Connect { person } => self.connect(person),
             Happening::Offer { person } => self.offer(person),
             Happening::Beat { person } => self.beat(person),
+            Happening::Echo {
+                person,
+                number,
+                has_arrived,
+            } => self.handle_echo(person, number, has_arrived),
             Happening::Frame { person } => self.capture(person),
             Happening::Calm { person, up, down } => self.set_weather(person, up, down),
             Happening::HostTimer { host } => {

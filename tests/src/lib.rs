@@ -9,6 +9,7 @@
 
 pub mod cpu;
 pub mod join;
+pub mod lab;
 pub mod link;
 pub mod netns;
 pub mod offer;

@@ -4,6 +4,7 @@
 //! Owns a TUN device on either side and one thread per direction between them. When a packet leaves is decided by
 //! the pure [`Shaper`]. Works where the kernel has no netem.
 
+mod gusts;
 mod shaper;
 
 use std::net::Ipv4Addr;
@@ -16,6 +17,7 @@ use anyhow::{Context, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tun_rs::{DeviceBuilder, SyncDevice};
 
+pub use gusts::{Burst, Gusts};
 pub use shaper::{Line, Shaper, Verdict};
 
 use crate::netns::Namespace;
@@ -26,6 +28,7 @@ const LOOK_UP: Duration = Duration::from_millis(50);
 /// A running link. Ends when dropped.
 #[derive(Debug)]
 pub struct Link {
+    laid: Instant,
     directions: [Arc<Direction>; 2],
     threads: Vec<JoinHandle<()>>,
 }
@@ -39,6 +42,10 @@ pub struct Counts {
     pub lost: u64,
     /// Lost because the queue was full.
     pub overflowed: u64,
+    /// Bytes that arrived, IP headers included.
+    pub bytes: u64,
+    /// How long a packet that comes now waits for its turn.
+    pub waiting: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +55,9 @@ struct Direction {
     passed: AtomicU64,
     lost: AtomicU64,
     overflowed: AtomicU64,
+    bytes: AtomicU64,
+    /// When the line is free again, in microseconds since the link was laid.
+    free_at: AtomicU64,
 }
 
 impl Link {
@@ -61,7 +71,21 @@ impl Link {
         right: (&Namespace, Ipv4Addr),
         seed: u64,
     ) -> Result<Self> {
-        let ends = [device(left.0, left.1)?, device(right.0, right.1)?];
+        Self::named("line", left, right, seed)
+    }
+
+    /// Likewise, where the interface on the left has another name: several lines may begin in one place.
+    ///
+    /// # Errors
+    /// Without root, or where `/dev/net/tun` is missing.
+    pub fn named(
+        name: &str,
+        left: (&Namespace, Ipv4Addr),
+        right: (&Namespace, Ipv4Addr),
+        seed: u64,
+    ) -> Result<Self> {
+        let laid = Instant::now();
+        let ends = [device(name, left)?, device("line", right)?];
         let directions = [
             Arc::new(Direction::default()),
             Arc::new(Direction::default()),
@@ -69,9 +93,10 @@ impl Link {
         let threads = [0, 1].map(|side: usize| {
             let (from, to) = (ends[side].clone(), ends[1 - side].clone());
             let direction = directions[side].clone();
-            std::thread::spawn(move || carry(&from, &to, &direction, seed ^ side as u64))
+            std::thread::spawn(move || carry(&from, &to, &direction, (laid, seed ^ side as u64)))
         });
         Ok(Self {
+            laid,
             directions,
             threads: threads.into(),
         })
@@ -95,9 +120,13 @@ impl Link {
 
     /// What became of the packets, left to right first.
     pub fn counts(&self) -> [Counts; 2] {
+        let now = micros(self.laid.elapsed());
         [0, 1].map(|side: usize| {
             let direction = &self.directions[side];
+            let free_at = direction.free_at.load(Ordering::Relaxed);
             Counts {
+                bytes: direction.bytes.load(Ordering::Relaxed),
+                waiting: Duration::from_micros(free_at.saturating_sub(now)),
                 passed: direction.passed.load(Ordering::Relaxed),
                 lost: direction.lost.load(Ordering::Relaxed),
                 overflowed: direction.overflowed.load(Ordering::Relaxed),
@@ -127,17 +156,21 @@ impl Direction {
     }
 }
 
-fn device(place: &Namespace, address: Ipv4Addr) -> Result<Arc<SyncDevice>> {
-    let device = place.enter(|| DeviceBuilder::new().name("line").mtu(1500).build_sync())?;
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn device(name: &str, (place, address): (&Namespace, Ipv4Addr)) -> Result<Arc<SyncDevice>> {
+    let device = place.enter(|| DeviceBuilder::new().name(name).mtu(1500).build_sync())?;
     let device = device.context("make a TUN device (is /dev/net/tun there?)")?;
     device.set_nonblocking(true)?;
-    place.ip(&["addr", "add", &format!("{address}/24"), "dev", "line"])?;
-    place.ip(&["link", "set", "line", "up", "txqueuelen", "2000"])?;
+    place.ip(&["addr", "add", &format!("{address}/24"), "dev", name])?;
+    place.ip(&["link", "set", name, "up", "txqueuelen", "2000"])?;
     Ok(Arc::new(device))
 }
 
 /// Carries packets one way until the link is over.
-fn carry(from: &SyncDevice, to: &SyncDevice, direction: &Direction, seed: u64) {
+fn carry(from: &SyncDevice, to: &SyncDevice, direction: &Direction, (laid, seed): (Instant, u64)) {
     let mut shaper = Shaper::new(seed);
     let mut buffer = [0; 2048];
     while !direction.over.load(Ordering::Relaxed) {
@@ -154,8 +187,13 @@ fn carry(from: &SyncDevice, to: &SyncDevice, direction: &Direction, seed: u64) {
                 Verdict::Overflowed => drop(direction.overflowed.fetch_add(1, Ordering::Relaxed)),
             }
         }
-        while let Some(packet) = shaper.depart(Instant::now()) {
+        let now = Instant::now();
+        let free_at = micros(now - laid + shaper.waiting(now));
+        direction.free_at.store(free_at, Ordering::Relaxed);
+        while let Some(packet) = shaper.depart(now) {
             if to.send(&packet).is_ok() {
+                let size = packet.len() as u64;
+                direction.bytes.fetch_add(size, Ordering::Relaxed);
                 direction.passed.fetch_add(1, Ordering::Relaxed);
             }
         }

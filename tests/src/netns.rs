@@ -44,6 +44,13 @@ impl Namespace {
         Ok(namespace)
     }
 
+    /// One that somebody else has made and will remove.
+    pub fn known(name: &str) -> std::mem::ManuallyDrop<Self> {
+        std::mem::ManuallyDrop::new(Self {
+            name: name.to_owned(),
+        })
+    }
+
     /// Its name, as `ip netns` knows it.
     pub fn name(&self) -> &str {
         &self.name

@@ -26,6 +26,8 @@ pub(crate) struct Arrivals {
     statuses: Vec<(u16, Option<i64>)>,
     feedback_count: u8,
     media: Option<Ssrc>,
+    /// Numbers reported since the loss was last taken, and those of them that were missing.
+    counted: (u32, u32),
 }
 
 impl Arrivals {
@@ -49,6 +51,12 @@ impl Arrivals {
         self.pending.is_empty()
     }
 
+    /// Share of packets that were missing when they were reported, since the last call; 0 where none were numbered.
+    pub(crate) fn take_loss(&mut self) -> f64 {
+        let (reported, missing) = std::mem::take(&mut self.counted);
+        f64::from(missing) / f64::from(reported).max(1.0)
+    }
+
     /// Writes the feedback and starts the next interval.
     pub(crate) fn report(&mut self, sender: Ssrc, out: &mut rtcp::Writer<'_>) {
         let Some(media) = self.media else { return };
@@ -69,6 +77,8 @@ impl Arrivals {
                 .next_if(|(arrived, _)| *arrived == seq)
                 .map(|(_, at)| at);
             let at = at.map(|at| i64::try_from(at.0).unwrap_or(i64::MAX));
+            self.counted.0 = self.counted.0.saturating_add(1);
+            self.counted.1 = self.counted.1.saturating_add(u32::from(at.is_none()));
             #[expect(clippy::cast_possible_truncation, reason = "the wire carries 16 bits")]
             self.statuses.push((seq as u16, at));
         }

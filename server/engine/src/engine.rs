@@ -5,6 +5,7 @@
 mod allotment;
 mod fanout;
 mod lifecycle;
+mod lines;
 mod negotiation;
 pub(crate) mod schedule;
 mod terms;
@@ -186,6 +187,7 @@ impl Engine {
             if leg.handle_rtcp(compound, &mut room.publications, now, &mut self.stats) {
                 self.queue(key);
             }
+            self.divide_if_short(key, now);
             self.ask_for_keyframes(key, now);
             return;
         }
@@ -353,6 +355,7 @@ impl Engine {
             if speakers_changed {
                 self.tell_speakers(key, now);
             }
+            self.tell_lines(key, now);
         }
         let Some(room) = self.rooms.get_mut(key) else {
             return;
@@ -484,8 +487,16 @@ impl Engine {
                 if !std::mem::replace(&mut leg.has_viewed, true)
                     && let Some(room) = self.rooms.get(leg.room)
                 {
-                    leg.send_path(&room.speakers(), self.epoch.instant(now));
+                    let now = self.epoch.instant(now);
+                    leg.send_path(&room.speakers(), now);
+                    if !room.lines.is_empty() {
+                        leg.send_path(&room.lines(), now);
+                    }
                 }
+            }
+            PathToHost::Upload { is_slow } => {
+                leg.is_upload_slow = is_slow;
+                return;
             }
             PathToHost::Unknown => return,
         }

@@ -76,6 +76,10 @@ const CROWDED_PATIENCE: f64 = 2.0;
 /// Packets in a row that wait long before it is a queue.
 const SURGE_ARRIVALS: usize = 4;
 
+/// A queue is watched for so long at least to see how fast it is served, and below this share of the estimate it has broken in.
+const SERVED_SPAN: Duration = Duration::from_millis(20);
+const BREAK_IN: f64 = 0.7;
+
 /// Share of packets that a full queue loses.
 const OVERFLOWING: f64 = 0.02;
 
@@ -84,6 +88,12 @@ const LEAP: f64 = 1.2;
 
 /// A probe that has raised the estimate by so much is followed by another.
 const WORTHWHILE: f64 = 1.1;
+
+/// Milliseconds of queue that a probe may leave.
+const PROBE_QUEUE: f64 = 60.0;
+
+/// Sending less than this share of the estimate, a leg has left room on the line.
+const LITTLE: f64 = 0.8;
 
 /// Where no probe can be sent, a limit that has shown itself is believed for so long.
 const LIMIT_MEMORY: Duration = Duration::from_secs(30);
@@ -329,10 +339,19 @@ impl Estimator {
     fn update(&mut self, now: Tick) {
         self.limit.update(self.rate.target(), now);
         let was_limited = self.arrivals.iter().all(|arrival| arrival.is_limited);
-        let is_surging = self.queueing.is_surging() && self.acked.is_held_back();
+        let served = self.served().unwrap_or(f64::MAX);
+        let is_surging = self.queueing.is_surging()
+            && (self.acked.is_held_back() || served < BREAK_IN * self.rate.target());
         let needs_test = self.judge_standing(now);
         self.usage = match self.trend.usage() {
             _ if is_surging || needs_test => Usage::Over,
+            // A probe's own queue says nothing about what is sent beside it, be it that far less is sent than could be.
+            Usage::Over
+                if self.queueing.delay() < PROBE_QUEUE
+                    && (self.prober.is_busy() || self.sends_little()) =>
+            {
+                Usage::Normal
+            }
             Usage::Over if !self.queueing.is_standing() => Usage::Under,
             usage @ (Usage::Under | Usage::Normal | Usage::Over) => usage,
         };
@@ -342,7 +361,7 @@ impl Estimator {
             acked: self.acked.average(),
             newest: self.acked.newest().map(|newest| {
                 if is_surging || self.rate.is_draining_surge() {
-                    newest.min(self.acked.last())
+                    newest.min(self.acked.last()).min(served)
                 } else {
                     newest
                 }
@@ -350,6 +369,7 @@ impl Estimator {
             is_held_back: self.acked.is_held_back(),
             is_limited: was_limited && self.limit.is_limited(),
             is_surging,
+            sends_little: self.sends_little(),
             is_overflowing: self.is_crowded && self.loss.recent() > OVERFLOWING,
             queue: self.queueing.delay().max(if is_surging {
                 self.queueing.newest()
@@ -378,6 +398,27 @@ impl Estimator {
             self.prober.begin(&situation, now);
         }
         self.prober.consider(&situation, now);
+    }
+
+    /// Does far less arrive than the line is taken to carry? Layers leave such steps.
+    fn sends_little(&self) -> bool {
+        let acked = self.acked.average();
+        acked.is_some_and(|acked| acked < LITTLE * self.rate.target())
+    }
+
+    /// Bits per second at which the newest packets came that had waited: the rate of the line, whatever was sent before it broke in.
+    fn served(&self) -> Option<f64> {
+        let waited = self.arrivals.iter().rev();
+        let waited = waited.take_while(|arrival| self.queueing.is_late(arrival.transit()));
+        let (mut packets, mut bytes, mut first) = (0, 0_u64, None);
+        for arrival in waited {
+            (packets, first) = (packets + 1, Some(arrival));
+            bytes += u64::from(arrival.bytes);
+        }
+        let (first, last) = (first?, self.arrivals.last()?);
+        let span = Duration::from_micros(u64::try_from(last.at - first.at).ok()?);
+        (packets > SURGE_ARRIVALS && span >= SERVED_SPAN)
+            .then(|| rate(bytes - u64::from(first.bytes), span))
     }
 
     /// Whose queue is it that does not empty? The leg sends less; if the queue does not shrink by half of what that should do, others fill it.

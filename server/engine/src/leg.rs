@@ -22,6 +22,7 @@ use crate::pace::Pacer;
 use crate::publication::Publication;
 use crate::rtp::Ssrc;
 use crate::rtp::extension::ExtensionMap;
+use crate::score::Standing;
 use crate::seal::{MAX_CALL, OutMaps, Sealer};
 use crate::slab::{Key, Slab};
 use crate::slot::{Outgoing, Slot};
@@ -97,6 +98,10 @@ pub(crate) struct Leg {
     pub(crate) heard: Tick,
     pub(crate) opened: Tick,
     pub(crate) allotment: Allotment,
+    /// How its line does, as people are told.
+    pub(crate) standing: Standing,
+    /// The participant says that it cannot send all that is wanted.
+    pub(crate) is_upload_slow: bool,
     pub(crate) pacer: Pacer,
     /// When a picture that was held back may go.
     pub(crate) pace_due: Tick,
@@ -131,6 +136,8 @@ pub(crate) struct Leg {
 pub(crate) struct Allotment {
     pub(crate) patience: Patience,
     pub(crate) outcome: Outcome,
+    /// Nothing is left to be taken away.
+    pub(crate) is_least: bool,
     /// Rate of what is heard.
     pub(crate) sound: Bitrate,
     /// Share of the host's uplink, where that is limited.
@@ -184,6 +191,8 @@ impl Leg {
             heard: now,
             opened: now,
             allotment: Allotment::default(),
+            standing: Standing::default(),
+            is_upload_slow: false,
             pacer: Pacer::default(),
             pace_due: Tick::NEVER,
             outbox: Vec::new(),

@@ -35,6 +35,7 @@ mod ring;
 mod room;
 pub mod rtcp;
 pub mod rtp;
+mod score;
 pub mod sdp;
 mod seal;
 mod slab;

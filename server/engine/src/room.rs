@@ -7,8 +7,8 @@ mod allot;
 use std::time::Duration;
 
 use baton_protocol::{
-    Epoch, HostRole, MediaKind, ParticipantId, PathFromHost, RoomId, SlotShown, SlotView, Source,
-    TrackId, ViewMode,
+    Epoch, HostRole, LineScore, MediaKind, ParticipantId, PathFromHost, RoomId, SlotShown,
+    SlotView, Source, TrackId, ViewMode,
 };
 use baton_protocol::{PauseReason, RosterLeg};
 
@@ -42,6 +42,9 @@ pub(crate) struct Room {
     pub(crate) refresh_due: Tick,
     /// What signaling said this host is here; absent where it said nothing.
     pub(crate) term: Option<Term>,
+    /// When participants are told next how their lines do, and whose did badly the last time.
+    pub(crate) lines_due: Tick,
+    pub(crate) lines: Vec<LineScore>,
     speaker: ActiveSpeaker,
     speakers: Vec<ParticipantId>,
     loudness: Vec<(u32, Loudness)>,
@@ -58,6 +61,8 @@ impl Room {
             scheduled: Tick::NEVER,
             refresh_due: now,
             term: None,
+            lines_due: now,
+            lines: Vec::new(),
             speaker: ActiveSpeaker::default(),
             speakers: Vec::new(),
             loudness: Vec::new(),

@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) trust: Trust,
     pub(crate) name: String,
     pub(crate) workers: NonZeroUsize,
+    /// kb/s.
+    pub(crate) uplink: Option<u64>,
     pub(crate) ice_servers: Vec<IceServer>,
     pub(crate) turn_urls: Vec<String>,
     pub(crate) turn_secret: Option<String>,
@@ -105,6 +107,7 @@ impl Default for Config {
             trust: Trust::default(),
             name: "central".to_owned(),
             workers: HostConfig::default_workers(),
+            uplink: None,
             ice_servers: Vec::new(),
             turn_urls: Vec::new(),
             turn_secret: None,
@@ -261,6 +264,13 @@ impl Config {
                 self.workers = number
                     .ok_or_else(|| format!("`workers` is a number from 1 to {MOST_WORKERS}"))?;
             }
+            "uplink" => {
+                let number = text(key, value)?.parse().ok();
+                let number = number.filter(|n| (LEAST_UPLINK..=MOST_UPLINK).contains(n));
+                self.uplink = Some(number.ok_or_else(|| {
+                    format!("`uplink` is a number of kb/s from {LEAST_UPLINK} to {MOST_UPLINK}")
+                })?);
+            }
             "ice_servers" => self.ice_servers = value.ice_servers(),
             "turn_urls" => {
                 let urls = value.list();
@@ -305,6 +315,17 @@ impl Config {
                 origin: "turn_urls".to_owned(),
                 message,
             });
+        }
+        if self.uplink.is_some() {
+            if self.said.contains_key("workers") && self.workers.get() > 1 {
+                let message =
+                    "an uplink is divided by one worker: leave workers out, or set it to 1";
+                problems.push(Problem {
+                    origin: "uplink".to_owned(),
+                    message: message.to_owned(),
+                });
+            }
+            self.workers = NonZeroUsize::MIN;
         }
         if self.name.is_empty() || self.name.len() > baton_protocol::limits::MAX_NAME {
             let message = "a name has 1 to 128 bytes".to_owned();
@@ -497,6 +518,10 @@ impl fmt::Display for Unusable {
         }
     }
 }
+
+/// Least and most that can be said of a line, in kb/s: below, not even sound fits.
+const LEAST_UPLINK: u64 = 100;
+const MOST_UPLINK: u64 = 100_000_000;
 
 /// More workers than this help nobody.
 const MOST_WORKERS: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");

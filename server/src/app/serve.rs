@@ -163,7 +163,7 @@ fn start_host(config: &Config, certificate: Certificate, link: HostLink) -> anyh
         tcp: config.media_tcp,
         kind: HostKind::Central,
         certificate,
-        uplink_bps: None,
+        uplink_bps: config.uplink.map(|kbps| kbps * 1000),
     };
     Ok(Host::start(&host, link)?)
 }

@@ -145,6 +145,9 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "What people see as the name of this host"),
     row("workers", "BATON_WORKERS", "N", "", REST, &[All, Host, Config],
         "Threads that forward media. Not set: one for each core, at most 4"),
+    row("uplink", "BATON_UPLINK", "KBPS", "", REST, &[All, Host, Config],
+        "What the line of this host carries towards all participants together, in kb/s; sound goes first, then everybody's share. \
+         Forwards with one worker. Not set: no limit is known"),
     row("ice_servers", "BATON_ICE_SERVERS", "URL,..", "", REST, &[All, Signaling, Config],
         "STUN and TURN servers for participants; with credentials only in baton.toml"),
     row("turn_urls", "BATON_TURN_URLS", "URL,..", "", REST, &[All, Signaling, Config],

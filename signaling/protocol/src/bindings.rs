@@ -50,6 +50,10 @@ fn declarations() -> String {
         SlotShown,
         LayerWanted,
         TrackWanted,
+        LineReport,
+        Score,
+        Direction,
+        LineScore,
         PathFromHost,
     ]
 }

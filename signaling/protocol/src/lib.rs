@@ -15,6 +15,7 @@ mod host;
 mod hosting;
 mod id;
 pub mod limits;
+mod line;
 mod path;
 mod peer;
 mod track;
@@ -30,6 +31,7 @@ pub use hosting::{
     LineQuality, MovePhase, MoveStep, Moving, PowerSource, StepDownReason, TicketClaims,
 };
 pub use id::{HostId, InvalidRoomId, LegId, ParticipantId, RoomId, TrackId};
+pub use line::{Direction, LineReport, LineScore, Score};
 pub use path::{
     CONTROL_CHANNEL, LayerWanted, PULSE_CHANNEL, PathFromHost, PathToHost, PauseReason, SlotShown,
     SlotView, TrackWanted,

@@ -35,3 +35,6 @@ pub const MAX_CANDIDATES: usize = 20;
 
 /// Removals that a host keeps for signaling; those that expire first make room.
 pub const MAX_DENIALS: usize = 10_000;
+
+/// Participants named to a room because their lines do badly.
+pub const MAX_LINES: usize = 50;

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ParticipantId, TrackId};
+use crate::{LineReport, LineScore, ParticipantId, TrackId};
 
 /// Stream id of the reliable, ordered channel.
 pub const CONTROL_CHANNEL: u16 = 0;
@@ -21,6 +21,11 @@ pub enum PathToHost {
     View {
         /// At most one entry per slot.
         slots: Vec<SlotView>,
+    },
+    /// Does the participant's own congestion control keep it from sending all that is wanted? Said when it changes; nobody has to.
+    Upload {
+        /// It does: the line is too slow for it.
+        is_slow: bool,
     },
     /// A type this version does not know: ignored.
     #[serde(other)]
@@ -68,6 +73,16 @@ pub enum PathFromHost {
     Wanted {
         /// One entry per video track of this leg.
         tracks: Vec<TrackWanted>,
+    },
+    /// How the line of this leg does, about once a second.
+    Line {
+        /// In figures.
+        line: LineReport,
+    },
+    /// Whose line does badly, whole: who is not named does well. Said when it changes.
+    Lines {
+        /// At most [`crate::limits::MAX_LINES`], the worst first.
+        lines: Vec<LineScore>,
     },
     /// Heartbeat of the forwarding thread, every 50 ms from a host that has a standby, whatever else is sent.
     Pulse {

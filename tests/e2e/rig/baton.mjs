@@ -11,7 +11,8 @@ import { until } from './wait.mjs';
 
 export const repository = fileURLToPath(new URL('../../../', import.meta.url));
 const binary = process.env.BATON_BIN ?? `${process.env.CARGO_TARGET_DIR ?? `${repository}target`}/debug/baton`;
-const client = `${dirname(binary)}/baton-client`;
+/** The native client that was built beside it. */
+export const client = `${dirname(binary)}/baton-client`;
 const READY_MS = 15_000;
 
 export class Baton {
@@ -22,15 +23,16 @@ export class Baton {
   /** Starts `baton-client host --standalone ...words --json` on free ports; `folder` is for log and certificate. */
   static standalone(folder, words) {
     const own = ['host', '--standalone', '--port', '0', '--media-port', '0', '--certificate', `${folder}/certificate.pem`];
-    return Baton.start(`${folder}/laptop.log`, [...own, ...words], {}, client);
+    return Baton.start(`${folder}/laptop.log`, [...own, ...words], {}, { program: client });
   }
 
-  /** Starts `baton ...words --json`; `addresses` overrides the free ports. */
-  static async start(log, words = [], addresses = {}, program = binary) {
+  /** Starts `baton ...words --json`; `addresses` overrides the free ports, `space` is a network namespace to start it in. */
+  static async start(log, words = [], addresses = {}, { space = null, program = binary } = {}) {
     const env = {
       ...process.env, BATON_HTTP: '127.0.0.1:0', BATON_MEDIA: '127.0.0.1:0', BATON_ADMIN: '127.0.0.1:0', RUST_BACKTRACE: '1', ...addresses,
     };
-    const child = spawn(program, [...words, '--json'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const command = [...(space ? ['ip', 'netns', 'exec', space] : []), program, ...words, '--json'];
+    const child = spawn(command[0], command.slice(1), { env, stdio: ['ignore', 'pipe', 'pipe'] });
     const file = createWriteStream(log);
     child.stderr.pipe(file);
     const lines = createInterface({ input: child.stdout });

@@ -36,8 +36,8 @@ const firefoxPrefs = {
 };
 
 class Chromium {
-  static async start(executablePath = CHROMIUM) {
-    const browser = await chromium.launch({ executablePath, headless: true, args: chromiumFlags });
+  static async start(executablePath = CHROMIUM, env = process.env) {
+    const browser = await chromium.launch({ executablePath, headless: true, args: chromiumFlags, env });
     return new Chromium(browser);
   }
 
@@ -57,6 +57,7 @@ class Chromium {
     return {
       evaluate: (script, argument) => page.evaluate(script, argument),
       click: (name) => page.getByRole('button', { name, exact: true }).click({ timeout: 5000 }),
+      has: (name) => page.getByRole('button', { name, exact: true }).isEnabled({ timeout: 100 }),
       resize: (width, height) => page.setViewportSize({ width, height }),
       screenshot: (path) => page.screenshot({ path }),
       close: () => context.close(),
@@ -70,7 +71,9 @@ class Chromium {
 
 class Firefox {
   static async start() {
-    const browser = await puppeteer.launch({ browser: 'firefox', executablePath: FIREFOX, headless: true, extraPrefsFirefox: firefoxPrefs });
+    const browser = await puppeteer.launch({
+      browser: 'firefox', executablePath: FIREFOX, headless: true, extraPrefsFirefox: firefoxPrefs, acceptInsecureCerts: true,
+    });
     return new Firefox(browser);
   }
 
@@ -89,6 +92,7 @@ class Firefox {
     return {
       evaluate: (script, argument) => page.evaluate(script, argument),
       click: (name) => page.locator(`::-p-aria([name="${name}"][role="button"])`).setTimeout(5000).click(),
+      has: async (name) => (await page.$(`::-p-aria([name="${name}"][role="button"])`)) !== null,
       resize: (width, height) => page.setViewport({ width, height }),
       screenshot: (path) => page.screenshot({ path }),
       close: () => context.close(),
@@ -99,6 +103,9 @@ class Firefox {
     return this.browser.close();
   }
 }
+
+/** A Chromium in another network namespace. */
+export const chromiumIn = (space) => Chromium.start(GUEST_CHROMIUM, { ...process.env, BATON_GUEST: space });
 
 /** How each kind is started. The unhurried one never takes processor time from the others. */
 export const browsers = {

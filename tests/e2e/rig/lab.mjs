@@ -25,10 +25,10 @@ export class Lab {
     mkdirSync(this.folder, { recursive: true });
   }
 
-  /** Starts Baton; `words` are its subcommand and flags. */
-  async baton(words = [], addresses = {}) {
+  /** Starts Baton; `words` are its subcommand and flags, `space` a network namespace to start it in. */
+  async baton(words = [], addresses = {}, space = null) {
     this.#processes += 1;
-    const baton = await Baton.start(`${this.folder}/baton-${this.#processes}.log`, words, addresses);
+    const baton = await Baton.start(`${this.folder}/baton-${this.#processes}.log`, words, addresses, { space });
     this.#closing.push(() => baton.stop());
     this.note(`baton ${words.join(' ')} is up`);
     return baton;
@@ -108,6 +108,11 @@ export class Lab {
   async close() {
     for (const browser of this.#browsers.values()) await (await browser).close().catch(() => {});
     for (const work of this.#closing.toReversed()) await work();
+  }
+
+  /** Makes a kind of browser known, by what starts it. */
+  browser(kind, start) {
+    if (!this.#browsers.has(kind)) this.#browsers.set(kind, start());
   }
 
   #browser(kind) {

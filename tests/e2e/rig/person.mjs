@@ -17,6 +17,11 @@ export class Person {
     return this.#page.click(button);
   }
 
+  /** Waits until a button can be pressed. */
+  ready(button, ms) {
+    return until(`${this.name}: the button ${button}`, ms, () => this.#page.has(button));
+  }
+
   resize(width, height) {
     return this.#page.resize(width, height);
   }

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use super::gusts::{Burst, Gusts};
+
 /// How one direction of a line behaves. The default is a perfect line.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Line {
@@ -16,6 +18,8 @@ pub struct Line {
     pub jitter: Duration,
     /// Share of packets lost by chance, 0 to 1.
     pub loss: f64,
+    /// More loss now and then.
+    pub burst: Option<Burst>,
     /// Bits per second; `None` is without limit.
     pub rate: Option<u64>,
     /// Bytes that wait for their turn at `rate`; more are lost. 0 stands for 256,000.
@@ -43,6 +47,7 @@ pub struct Shaper {
     count: u64,
     free_at: Option<Instant>,
     last_departure: Option<Instant>,
+    gusts: Gusts,
 }
 
 impl Shaper {
@@ -54,12 +59,24 @@ impl Shaper {
             count: 0,
             free_at: None,
             last_departure: None,
+            gusts: Gusts::default(),
         }
+    }
+
+    /// How long a packet that comes now waits for its turn.
+    pub fn waiting(&self, now: Instant) -> Duration {
+        self.free_at
+            .map_or(Duration::ZERO, |at| at.saturating_duration_since(now))
     }
 
     /// Takes a packet, or loses it.
     pub fn admit(&mut self, packet: &[u8], line: &Line, now: Instant) -> Verdict {
         if line.loss > 0.0 && self.chance.random::<f64>() < line.loss {
+            return Verdict::Lost;
+        }
+        if let Some(burst) = line.burst
+            && self.gusts.takes(&burst, now, &mut self.chance)
+        {
             return Verdict::Lost;
         }
         let mut departure = now;

@@ -8,10 +8,11 @@ import { Hosts } from './hosts.ts';
 import { type Status, status } from './ladder.ts';
 import type { VideoCodec } from './layers.ts';
 import { Ledger } from './ledger.ts';
+import type { Leg } from './leg.ts';
 import { Loudspeaker, voices } from './loudspeaker.ts';
 import type { Own, Path } from './path.ts';
 import type {
-  ErrorCode, Grants, HostId, HostTerm, Hosting, HostingPolicy, IceServer, Joined, LeaveReason, LegId, ParticipantId, ParticipantInfo,
+  Direction, ErrorCode, Grants, HostId, HostTerm, Hosting, HostingPolicy, IceServer, Joined, LeaveReason, LegId, LineScore, ParticipantId, ParticipantInfo,
   ServiceMessage, Source, TrackId, TrackInfo,
 } from './protocol.gen.ts';
 import { type Report, Reporter } from './report.ts';
@@ -21,6 +22,7 @@ import { Silence, isHeard } from './silence.ts';
 import { type Want, slotsNeeded } from './slots.ts';
 import { Speaking } from './speaking.ts';
 import { type Shown, Stage } from './stage.ts';
+import { isLimitedByLine } from './upload.ts';
 
 export interface CallOptions {
   /** `ws:` or `wss:` address of signaling. */
@@ -63,6 +65,8 @@ export interface CallState {
   readonly videos: ReadonlyMap<TrackId, Shown>;
   readonly speakers: readonly ParticipantId[];
   readonly speaking: ReadonlySet<ParticipantId>;
+  /** Whose line does badly, and where; who is not named does well. */
+  readonly lines: ReadonlyMap<ParticipantId, LineScore>;
   readonly chat: readonly ChatLine[];
   readonly soundIsRefused: boolean;
 }
@@ -71,6 +75,7 @@ export interface CallState {
 export type Notice =
   | { readonly what: 'joined' | 'gone'; readonly name: string }
   | { readonly what: 'muted_by'; readonly name: string }
+  | { readonly what: 'slow_line'; readonly cause: Direction }
   | { readonly what: 'refused'; readonly code: ErrorCode; readonly message: string };
 
 const TICK_MS = 250;
@@ -108,6 +113,7 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
   #signingKey: string | null = null;
   #legs = 0;
   #silence = new Silence();
+  #lines: readonly LineScore[] = [];
   /** Does the service say `hosting`? Older ones only say who is host. */
   #saysHosting = false;
   #ticker: ReturnType<typeof setInterval> | undefined;
@@ -120,7 +126,7 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
     this.#state = {
       status: 'joining', ending: null, room: options.room, name: options.name, me: 0, host: null, hosting: null,
       usesServer: options.usesServer ?? false, grants: null, participants: [], own: this.#own, videos: new Map(), speakers: [],
-      speaking: new Set(), chat: [], soundIsRefused: false,
+      speaking: new Set(), lines: new Map(), chat: [], soundIsRefused: false,
     };
     this.#signaling = new Signaling(options.url, options);
     this.#signaling.on('message', (message) => this.#handleService(message));
@@ -377,8 +383,25 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
       if (level !== null) this.#speaking.hear(participant, level, now);
       else void this.#hearByStats(participant, slot.transceiver.receiver);
     }
+    if (front?.leg.upload.isDue(now)) void this.#lookAtUpload(front.leg);
+    const lines = heard?.leg.lines ?? [];
+    if (lines !== this.#lines && lines.length + this.#lines.length > 0) this.#noteLines(lines);
     const speaking = this.#speaking.at(now);
     if (speaking.symmetricDifference(this.#state.speaking as Set<ParticipantId>).size > 0) this.#update({ speaking });
+  }
+
+  #noteLines(list: readonly LineScore[]): void {
+    const before = this.#state.lines.get(this.#state.me);
+    this.#lines = list;
+    const lines = new Map(list.map((line) => [line.participant, line]));
+    this.#update({ lines });
+    const own = lines.get(this.#state.me);
+    if (own && before?.cause !== own.cause) this.emit('notice', { what: 'slow_line', cause: own.cause });
+  }
+
+  async #lookAtUpload(leg: Leg): Promise<void> {
+    const news = leg.upload.note(await isLimitedByLine(leg.sender('camera')));
+    if (news !== null) leg.tell({ type: 'upload', is_slow: news });
   }
 
   async #hearByStats(participant: ParticipantId, receiver: RTCRtpReceiver): Promise<void> {

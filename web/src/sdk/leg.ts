@@ -9,9 +9,10 @@ import {
 } from './layers.ts';
 import { ParseError, parsePathMessage } from './parse.ts';
 import {
-  CONTROL_CHANNEL, type IceServer, type LayerWanted, type LegId, PULSE_CHANNEL, type PathFromHost, type PathToHost, type SlotShown, type Source,
-  type TrackId, type TrackOffer, type TrackWanted,
+  CONTROL_CHANNEL, type IceServer, type LayerWanted, type LegId, type LineReport, type LineScore, PULSE_CHANNEL, type PathFromHost, type PathToHost, type SlotShown,
+  type Source, type TrackId, type TrackOffer, type TrackWanted,
 } from './protocol.gen.ts';
+import { Upload } from './upload.ts';
 
 export const AUDIO_SLOTS = 3;
 /** Video slots that are enough to tell whether anything comes. */
@@ -83,6 +84,11 @@ export class Leg extends Emitter<LegEvents> {
   shown: ReadonlyMap<string, SlotShown> = new Map();
   /** Which of its own encodings the host has use for. */
   wanted: readonly TrackWanted[] = [];
+  /** What the host said last of this leg's line. */
+  line: LineReport | null = null;
+  /** Whose lines do badly, as the host said last. */
+  lines: readonly LineScore[] = [];
+  readonly upload = new Upload();
 
   constructor(readonly id: LegId, options: LegOptions) {
     super();

@@ -2,8 +2,9 @@
 // Unknown types and fields are ignored, so that an older page lives with a newer service; a known field of a wrong type is an error.
 
 import type {
-  CandidateInfo, ErrorCode, Grants, HostKind, HostSeat, HostTerm, Hosting, HostingPolicy, IceServer, Joined, LayerInfo, LayerWanted, LeaveReason,
-  MovePhase, Moving, ParticipantInfo, PathFromHost, PauseReason, ServiceMessage, SlotShown, Source, TrackInfo, TrackWanted,
+  CandidateInfo, Direction, ErrorCode, Grants, HostKind, HostSeat, HostTerm, Hosting, HostingPolicy, IceServer, Joined, LayerInfo, LayerWanted,
+  LeaveReason, LineReport, LineScore, MovePhase, Moving, ParticipantInfo, PathFromHost, PauseReason, Score, ServiceMessage, SlotShown, Source,
+  TrackInfo, TrackWanted,
 } from './protocol.gen.ts';
 
 /** Says which field was wrong. */
@@ -81,6 +82,8 @@ class Fields {
 const SOURCES: readonly Source[] = ['microphone', 'camera', 'screen', 'screen_audio'];
 const REASONS: readonly LeaveReason[] = ['left', 'timed_out', 'kicked', 'replaced', 'room_closed', 'shutdown'];
 const PAUSES: readonly PauseReason[] = ['muted', 'gone', 'waiting', 'bandwidth', 'codec'];
+const SCORES: readonly Score[] = ['good', 'fair', 'poor'];
+const DIRECTIONS: readonly Direction[] = ['upload', 'download'];
 const HOSTS: readonly HostKind[] = ['central', 'participant'];
 const PHASES: readonly MovePhase[] = ['prepare', 'switch'];
 const POLICIES: readonly HostingPolicy[] = ['central', 'auto', 'prefer_participant'];
@@ -291,6 +294,27 @@ function trackWanted(value: unknown, where: string): TrackWanted {
   return { track: fields.count('track'), layers: fields.list('layers', layerWanted) };
 }
 
+function lineReport(fields: Fields): LineReport {
+  return {
+    ...(fields.has('estimate') && { estimate: fields.count('estimate') }),
+    given: fields.count('given'),
+    wanted: fields.count('wanted'),
+    queue: fields.count('queue'),
+    loss: fields.count('loss'),
+    loss_up: fields.count('loss_up'),
+    ...(fields.has('rtt') && { rtt: fields.count('rtt') }),
+  };
+}
+
+function lineScore(value: unknown, where: string): LineScore {
+  const fields = new Fields(value, where);
+  return {
+    participant: fields.count('participant'),
+    score: fields.word('score', SCORES, 'fair'),
+    cause: fields.word('cause', DIRECTIONS, 'download'),
+  };
+}
+
 /** Reads one message of a leg's data channel. Throws {@link ParseError}. */
 export function parsePathMessage(message: string): PathFromHost {
   const fields = new Fields(json(message), 'message');
@@ -302,6 +326,10 @@ export function parsePathMessage(message: string): PathFromHost {
       return { type, speakers: fields.list('speakers', count) };
     case 'wanted':
       return { type, tracks: fields.list('tracks', trackWanted) };
+    case 'line':
+      return { type, line: lineReport(fields.fields('line')) };
+    case 'lines':
+      return { type, lines: fields.list('lines', lineScore) };
     case 'pulse':
       return { type, count: fields.count('count') };
     case 'unknown':

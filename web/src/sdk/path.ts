@@ -252,7 +252,9 @@ export class Path extends Emitter<PathEvents> {
     if (message.type === 'wanted') {
       this.#leg.wanted = message.tracks;
       this.#applyWanted();
-    } else this.emit('message', message);
+    } else if (message.type === 'line') this.#leg.line = message.line;
+    else if (message.type === 'lines') this.#leg.lines = message.lines;
+    else this.emit('message', message);
   }
 
   /** Encodes only what somebody watches; nothing while alone. */

@@ -556,7 +556,11 @@ export type PathToHost = { "type": "view",
 /**
  * At most one entry per slot.
  */
-slots: Array<SlotView>, } | { "type": "unknown" };
+slots: Array<SlotView>, } | { "type": "upload", 
+/**
+ * It does: the line is too slow for it.
+ */
+is_slow: boolean, } | { "type": "unknown" };
 
 export type PauseReason = "muted" | "gone" | "waiting" | "bandwidth" | "codec";
 
@@ -602,6 +606,54 @@ track: TrackId,
  */
 layers: Array<LayerWanted>, };
 
+export type LineReport = { 
+/**
+ * What the line towards the participant carries; absent until something is known.
+ */
+estimate?: number, 
+/**
+ * Rate of everything that is given to the participant.
+ */
+given: number, 
+/**
+ * Rate at which every picture would be at its best, with room to spare; `given` where all are.
+ */
+wanted: number, 
+/**
+ * Milliseconds that packets towards the participant wait on the line.
+ */
+queue: number, 
+/**
+ * Packets lost towards the participant in the last second.
+ */
+loss: number, 
+/**
+ * Packets lost on the way from the participant in the last second, repaired ones included.
+ */
+loss_up: number, 
+/**
+ * Round trip in milliseconds; absent until it was measured.
+ */
+rtt?: number, };
+
+export type Score = "good" | "fair" | "poor";
+
+export type Direction = "upload" | "download";
+
+export type LineScore = { 
+/**
+ * Whose line.
+ */
+participant: ParticipantId, 
+/**
+ * How it does.
+ */
+score: Score, 
+/**
+ * Where the trouble is.
+ */
+cause: Direction, };
+
 export type PathFromHost = { "type": "slots", 
 /**
  * One entry per slot that shows something or wants to.
@@ -614,7 +666,15 @@ speakers: Array<ParticipantId>, } | { "type": "wanted",
 /**
  * One entry per video track of this leg.
  */
-tracks: Array<TrackWanted>, } | { "type": "pulse", 
+tracks: Array<TrackWanted>, } | { "type": "line", 
+/**
+ * In figures.
+ */
+line: LineReport, } | { "type": "lines", 
+/**
+ * At most [`crate::limits::MAX_LINES`], the worst first.
+ */
+lines: Array<LineScore>, } | { "type": "pulse", 
 /**
  * Grows by one each time.
  */

@@ -5,7 +5,7 @@ import type { Role } from './hosting.ts';
 import type { Leg } from './leg.ts';
 import type { MoveCost } from './moves.ts';
 import type { Path } from './path.ts';
-import type { HostKind, HostSeat, MovePhase, ParticipantId, Source, TrackId } from './protocol.gen.ts';
+import type { HostKind, HostSeat, LineReport, LineScore, MovePhase, ParticipantId, Source, TrackId } from './protocol.gen.ts';
 
 export interface Report {
   room: string;
@@ -27,7 +27,13 @@ export interface Report {
     srtpProfile: string | null;
     /** Milliseconds. */
     rtt: number | null;
+    bytesSent: number;
+    bytesReceived: number;
   };
+  /** How this line does as the host sees it; null until it said so. */
+  line: LineReport | null;
+  /** Everybody whose line does badly. */
+  lines: LineScore[];
   published: { source: Source; track: TrackId | null; codec: string | null; muted: boolean; layers: PublishedLayer[] }[];
   videos: ShownVideo[];
   audios: HeardAudio[];
@@ -73,6 +79,9 @@ export interface HeardAudio {
   packetsLost: number;
   concealedSamples: number;
   totalSamples: number;
+  /** Seconds that samples waited in the jitter buffer, and how many samples did. */
+  jitterBufferDelay: number;
+  jitterBufferEmitted: number;
 }
 
 /** One entry of an `RTCStatsReport`: its fields differ by browser. */
@@ -152,11 +161,13 @@ export class Reporter {
         isShown: path === front || path === next, isHeard: path === heard,
       })),
       moves: [...costs],
+      line: (heard ?? front)?.leg.line ?? null,
+      lines: [...state.lines.values()],
     };
     // Once everything has changed over, the new leg tells how it is.
     const leg = (heard ?? front)?.leg ?? null;
     const nowhere = { local: null, remote: null, protocol: null };
-    if (!leg) return { ...base, connection: { state: state.status, path: nowhere, srtpProfile: null, rtt: null }, published: [], videos: [], audios: [] };
+    if (!leg) return { ...base, connection: { state: state.status, path: nowhere, srtpProfile: null, rtt: null, bytesSent: 0, bytesReceived: 0 }, published: [], videos: [], audios: [] };
 
     const isFresh = this.#bytes?.leg === leg.id && performance.now() - this.#bytes.at < OLD_READING_MS;
     if (!isFresh) {
@@ -206,6 +217,8 @@ function connection(stats: Stats, leg: Leg): Report['connection'] {
     },
     srtpProfile: transport?.text('srtpCipher') ?? null,
     rtt: pair ? Math.round(pair.number('currentRoundTripTime') * 1000) : null,
+    bytesSent: pair?.number('bytesSent') ?? 0,
+    bytesReceived: pair?.number('bytesReceived') ?? 0,
   };
 }
 
@@ -264,6 +277,8 @@ function audios(stats: Stats, leg: Leg, level: (participant: ParticipantId) => n
       packetsLost: entry.number('packetsLost'),
       concealedSamples: entry.number('concealedSamples'),
       totalSamples: entry.number('totalSamplesReceived'),
+      jitterBufferDelay: entry.number('jitterBufferDelay'),
+      jitterBufferEmitted: entry.number('jitterBufferEmittedCount'),
     }];
   });
 }

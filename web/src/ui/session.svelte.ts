@@ -220,6 +220,8 @@ export class Session {
       case 'muted_by':
         this.assertive = t('mutedBy', { name: notice.name });
         return this.toast(this.assertive);
+      case 'slow_line':
+        return this.toast(t(`line_${notice.cause}`));
       case 'refused':
         return this.toast(t('refused', { message: notice.message }));
       default:

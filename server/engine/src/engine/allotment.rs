@@ -12,6 +12,9 @@ use crate::time::Tick;
 /// Packets that wait longer on a line are heard and seen.
 const LONG_QUEUE: Duration = Duration::from_millis(100);
 
+/// Below this share of what is given, in percent, a line has broken in.
+const SHORT: u64 = 70;
+
 impl Engine {
     /// What all legs together may send from now on. `None`: no limit is known.
     pub fn set_uplink(&mut self, uplink: Option<Bitrate>) {
@@ -47,6 +50,25 @@ impl Engine {
             self.dirty.push(key);
         }
         self.tell_demand(key, now);
+    }
+
+    /// Divides a leg's line anew at once where it carries far less than is given: each tenth of a second fills its queue.
+    pub(super) fn divide_if_short(&mut self, key: Key, now: Tick) {
+        let Some(leg) = self.legs.get_mut(key) else {
+            return;
+        };
+        let given = leg.allotment.outcome.given.0;
+        let is_short = |ceiling: Bitrate| ceiling.0 < given / 100 * SHORT;
+        if !leg.ceiling().is_some_and(is_short) || leg.allotment.is_least {
+            return;
+        }
+        if let Some(room) = self.rooms.get_mut(leg.room) {
+            room.allot(leg, &mut self.allocator, now);
+            if !room.is_dirty {
+                room.is_dirty = true;
+                self.dirty.push(leg.room);
+            }
+        }
     }
 
     /// Divides the uplink among all legs of all rooms by what they want.

@@ -24,9 +24,10 @@ const RECENT: usize = 4;
 /// Below this nothing is done (draft section 6: below 2 % the rate grows).
 const HARMLESS: f64 = 0.02;
 
-/// The cap: loss above the offset, times the rate, stays below the balance (`InstantUpperBoundLossOffset`, `InstantUpperBoundBandwidthBalance`).
+/// The cap: loss above the offset, times the rate, stays below the balance (`InstantUpperBoundLossOffset`, `InstantUpperBoundBandwidthBalance`,
+/// which is 75 kb/s: a radio link that loses a tenth would then not get the largest layer of a usual ladder).
 const OFFSET: f64 = 0.05;
-const BALANCE: f64 = 75_000.0;
+const BALANCE: f64 = 100_000.0;
 
 /// The cap takes at most so much of what arrived at a time.
 const MAX_CUT: f64 = 0.85;
@@ -96,6 +97,18 @@ impl LossControl {
         f64::from(lost) / f64::from(packets).max(1.0)
     }
 
+    /// Share of packets lost in all observations, the newest counting most: what the line always loses.
+    fn lasting(&self) -> f64 {
+        let mut weight = 1.0;
+        let (mut packets, mut lost) = (0.0, 0.0);
+        for seen in self.observations.iter().take(self.len) {
+            packets += weight * f64::from(seen.packets);
+            lost += weight * f64::from(seen.lost);
+            weight *= AGE;
+        }
+        lost / f64::max(packets, 1.0)
+    }
+
     /// Bits per second that loss allows; `None`: as much as you like.
     pub(super) fn bound(&self) -> Option<f64> {
         self.bound
@@ -134,6 +147,8 @@ impl LossControl {
         if lost > HARMLESS && !is_limited {
             bound = bound.min(self.capacity().unwrap_or(f64::MAX));
         }
+        // A second of packets loses twice its share by chance, now and then.
+        let lost = lost.min(self.lasting());
         if lost > OFFSET {
             let arrived = seen.rate * (1.0 - f64::from(seen.lost) / f64::from(seen.packets));
             bound = bound.min((BALANCE / (lost - OFFSET)).max(MAX_CUT * arrived));

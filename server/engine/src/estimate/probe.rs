@@ -22,8 +22,11 @@ const CARRIED: f64 = 0.7;
 /// A probe goes beyond what is wanted by so much, because an upgrade needs some reserve.
 const RESERVE: f64 = 1.25;
 
-/// A probe is sent in so many pieces, this far apart: 15 ms from first to last (`min_probe_duration`).
+/// A probe is sent in so many pieces, this far apart: 15 ms from first to last (`min_probe_duration`). A slow one takes longer: it is
+/// few packets, and each that a radio or a scheduler holds up by some milliseconds would change the result by a tenth.
 const PIECES: u32 = 4;
+const SLOW_PIECES: u32 = 6;
+const SLOW: f64 = 2_500_000.0;
 const PIECE: Duration = Duration::from_millis(5);
 
 /// Least bytes of a piece: one packet of padding.
@@ -168,6 +171,11 @@ impl Prober {
         }
     }
 
+    /// Is a probe under way, or its result awaited?
+    pub(super) fn is_busy(&self) -> bool {
+        self.active.is_some() || self.pending.iter().any(Option::is_some)
+    }
+
     /// Plans a probe if one is of use now.
     pub(super) fn consider(&mut self, situation: &Situation, now: Tick) {
         let is_busy = self.active.is_some()
@@ -255,7 +263,7 @@ impl Prober {
             rate,
             started: now,
             piece,
-            pieces: PIECES,
+            pieces: if rate < SLOW { SLOW_PIECES } else { PIECES },
             asked: 0.0,
             due: now,
         });

@@ -27,8 +27,9 @@ const RESUME: f64 = 0.95;
 /// Growth per second while the capacity is unknown (draft section 5.5, eta).
 const GROWTH: f64 = 1.08;
 
-/// The estimate stays below this multiple of what arrives, and so many bits per second (draft section 5.5).
-const MAX_AHEAD: f64 = 1.5;
+/// The estimate stays below this multiple of what arrives, and so many bits per second. The draft has 1.5 (section 5.5), for senders that
+/// follow the estimate; layers leave steps, and what lies above them is a probe's to find out.
+const MAX_AHEAD: f64 = 1.15;
 const AHEAD_BITS: f64 = 10_000.0;
 
 /// The same where no probe can be sent: the application may then try the next layer untested.
@@ -56,6 +57,8 @@ pub(super) struct Report {
     pub(super) newest: Option<f64>,
     /// The queue has grown far beyond the usual: the line has broken in.
     pub(super) is_surging: bool,
+    /// Far less is sent than the estimate.
+    pub(super) sends_little: bool,
     /// The queue overflows.
     pub(super) is_overflowing: bool,
     /// Packets arrive slower than they are sent.
@@ -175,7 +178,13 @@ impl RateControl {
         } else {
             BETA
         };
-        let mut lower = keep * newest;
+        // Who sends far less than the line was taken to carry has not shown that it carries no more.
+        let shown = if report.sends_little && !report.is_surging {
+            self.target
+        } else {
+            newest
+        };
+        let mut lower = keep * shown;
         if lower > self.target {
             lower = self.capacity.rate.map_or(lower, |rate| BETA * rate);
         }

@@ -69,6 +69,7 @@ impl Room {
             leg.allotment.patience.note_rise(now);
         }
         leg.allotment.outcome = outcome;
+        leg.allotment.is_least = outcome.given <= leg.allotment.sound;
         leg.estimator.set_wanted(outcome.wants);
         if outcome.wants > outcome.given {
             leg.estimator.want_probe(outcome.wants, now);

@@ -76,6 +76,16 @@ fn all_mistakes_are_told_at_once_with_their_places() {
 }
 
 #[test]
+fn an_uplink_is_divided_by_one_worker() {
+    let config = with_file("uplink = 20000\n", &[]).unwrap();
+    assert_eq!((config.uplink, config.workers.get()), (Some(20_000), 1));
+    let said = told(with_file("uplink = 20000\nworkers = 2\n", &[]));
+    assert!(said.contains("leave workers out"), "{said}");
+    let said = told(with_file("uplink = 10\n", &[]));
+    assert!(said.contains("a number of kb/s from 100"), "{said}");
+}
+
+#[test]
 fn others_are_let_near_only_with_a_secret() {
     let public = [
         ("http", "0.0.0.0:80"),

@@ -539,6 +539,8 @@ impl Meeting {
                 PathFromHost::Slots { slots } => Some(slots),
                 PathFromHost::Speakers { .. }
                 | PathFromHost::Wanted { .. }
+                | PathFromHost::Line { .. }
+                | PathFromHost::Lines { .. }
                 | PathFromHost::Pulse { .. }
                 | PathFromHost::Unknown => None,
             });
@@ -557,6 +559,8 @@ impl Meeting {
                 PathFromHost::Wanted { tracks } => Some(tracks),
                 PathFromHost::Slots { .. }
                 | PathFromHost::Speakers { .. }
+                | PathFromHost::Line { .. }
+                | PathFromHost::Lines { .. }
                 | PathFromHost::Pulse { .. }
                 | PathFromHost::Unknown => None,
             });

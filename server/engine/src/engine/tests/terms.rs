@@ -22,6 +22,8 @@ fn pulses(meeting: &Meeting, who: Who) -> Vec<u32> {
         PathFromHost::Slots { .. }
         | PathFromHost::Speakers { .. }
         | PathFromHost::Wanted { .. }
+        | PathFromHost::Line { .. }
+        | PathFromHost::Lines { .. }
         | PathFromHost::Unknown => None,
     };
     meeting.told(who).iter().filter_map(pulse).collect()
