@@ -21,7 +21,10 @@ pub(crate) struct House {
     /// Invite link, through the door.
     pub(crate) link: String,
     door: watch::Sender<u32>,
+    service: Service,
     host: Host,
+    /// Beside the first.
+    others: Vec<(String, HostId, Host)>,
 }
 
 impl House {
@@ -39,7 +42,25 @@ impl House {
         let outside = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let link = format!("http://{}/r/standup", outside.local_addr().unwrap());
         tokio::spawn(let_in(outside, inside, cuts));
-        Self { link, door, host }
+        Self {
+            link,
+            door,
+            service,
+            host,
+            others: Vec::new(),
+        }
+    }
+
+    /// Another central host, beside the first.
+    pub(crate) async fn add_host(&mut self, name: &str) {
+        let (id, host) = start_host(&self.service, name).await;
+        self.others.push((name.to_owned(), id, host));
+    }
+
+    /// Its number.
+    pub(crate) fn host_named(&self, name: &str) -> HostId {
+        let found = self.others.iter().find(|(known, ..)| known == name);
+        found.unwrap().1
     }
 
     /// Waits until the host counted so many legs that agreed on AES-GCM, and none on AES-CM.
