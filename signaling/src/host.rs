@@ -40,6 +40,8 @@ struct Host {
     owner: Option<ComputerOwner>,
     fingerprint: Option<String>,
     fitness: Option<Fitness>,
+    /// When its present link came up.
+    since: Instant,
     presence: HostPresence,
     rooms: BTreeSet<RoomId>,
 }
@@ -88,17 +90,24 @@ impl Computer<'_> {
         }
     }
 
-    /// What it says against itself.
-    pub(crate) fn why_not(&self) -> Vec<String> {
-        let Some(fitness) = &self.host.fitness else {
-            return vec!["it has not said yet how it is".to_owned()];
-        };
-        fitness.objections.clone()
+    /// What it says of itself.
+    pub(crate) fn fitness(&self) -> Option<&Fitness> {
+        self.host.fitness.as_ref()
+    }
+
+    pub(crate) fn has_certificate(&self) -> bool {
+        self.host.fingerprint.is_some()
+    }
+
+    /// When its present link came up.
+    pub(crate) fn since(&self) -> Instant {
+        self.host.since
     }
 
     /// Could it carry a call if there is nothing better?
     pub(crate) fn is_usable(&self) -> bool {
-        self.host.fingerprint.is_some() && self.why_not().is_empty()
+        let fitness = self.host.fitness.as_ref();
+        self.has_certificate() && fitness.is_some_and(|one| one.objections.is_empty())
     }
 }
 
@@ -122,6 +131,7 @@ impl Hosts {
         &mut self,
         link: LinkId,
         hello: Introduction<'_>,
+        now: Instant,
         rng: &mut impl Rng,
     ) -> Option<Accepted> {
         let entry = self.links.get(&link)?;
@@ -159,6 +169,7 @@ impl Hosts {
             owner,
             fingerprint: hello.fingerprint,
             fitness: None,
+            since: now,
             presence: HostPresence::Linked(link),
             rooms: before.map(|host| host.rooms).unwrap_or_default(),
         };
@@ -329,7 +340,7 @@ mod tests {
             fingerprint: None,
         };
         hosts
-            .accept(LinkId(link), hello, &mut rng)
+            .accept(LinkId(link), hello, Instant::now(), &mut rng)
             .expect("room for a host")
     }
 

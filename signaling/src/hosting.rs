@@ -8,11 +8,15 @@ use std::time::{Duration, Instant};
 
 use baton_protocol::{Epoch, HostId, HostRole, HostTerm, Hosting, HostingPolicy, ParticipantId};
 
+pub(crate) mod election;
 pub(crate) mod losses;
 pub(crate) mod moves;
 
+use election::{Election, Judgement, Line};
 use losses::Losses;
 use moves::Move;
+
+pub use election::ElectionRules;
 pub use moves::MoveRules;
 
 /// How long hosts may go on and how calls move.
@@ -28,6 +32,8 @@ pub struct HostingRules {
     pub drain: Duration,
     /// Planned moves.
     pub moves: MoveRules,
+    /// Moves that nobody asked for.
+    pub election: ElectionRules,
 }
 
 impl Default for HostingRules {
@@ -38,6 +44,7 @@ impl Default for HostingRules {
             renewal_late: Duration::from_secs(3),
             drain: Duration::from_secs(10),
             moves: MoveRules::default(),
+            election: ElectionRules::default(),
         }
     }
 }
@@ -65,6 +72,21 @@ pub(crate) struct Baton {
     pub(crate) told: BTreeMap<HostId, Told>,
     /// Those who stay on the server because they cannot reach the present host.
     pub(crate) stays: BTreeSet<ParticipantId>,
+    pub(crate) election: Election,
+    /// Somebody moved the call to the server by hand: it is not moved away from there by itself.
+    pub(crate) is_pinned: bool,
+    /// Since when the present host has carried the call, if it has changed at all.
+    pub(crate) since: Option<Instant>,
+    /// What the server measured of everybody's line.
+    pub(crate) lines: BTreeMap<ParticipantId, Line>,
+    /// When a line was probed last.
+    pub(crate) probed: Option<Instant>,
+    /// Whose computers failed, and when.
+    pub(crate) failures: BTreeMap<ParticipantId, Instant>,
+    /// What came out for each computer at the last look.
+    pub(crate) judged: BTreeMap<HostId, Judgement>,
+    /// When the candidates were looked at last.
+    pub(crate) looked: Option<Instant>,
     /// Grants of the present term and of the one that a move leads to.
     pub(crate) grants: Vec<Signed>,
     /// What participants were told last, as it is for most of them, and its number.
@@ -114,6 +136,14 @@ impl Baton {
             renewed: None,
             told: BTreeMap::new(),
             stays: BTreeSet::new(),
+            election: Election::default(),
+            is_pinned: false,
+            since: None,
+            lines: BTreeMap::new(),
+            probed: None,
+            failures: BTreeMap::new(),
+            judged: BTreeMap::new(),
+            looked: None,
             grants: Vec::new(),
             said: None,
             said_count: 0,

@@ -26,7 +26,7 @@ mod turn;
 pub use access::{Access, InviteCode};
 pub use grant::{GrantSigner, GrantVerifier, is_fingerprint};
 pub use host::LinkId;
-pub use hosting::{HostingRules, MoveRules};
+pub use hosting::{ElectionRules, HostingRules, MoveRules};
 pub use limits::Limits;
 pub use now::Now;
 pub use registry::{

@@ -16,6 +16,7 @@ use crate::participant::Presence;
 use crate::room::Room;
 
 mod computers;
+mod elections;
 mod requests;
 mod words;
 
@@ -25,6 +26,7 @@ impl Registry {
         self.end_drains(room, now);
         self.settle_guess(room, now);
         self.check_lease(room, now);
+        self.look_at_candidates(room, now);
         self.advance_move(room, now);
         self.choose_standby(room, now);
         self.drop_strays(room, now);
@@ -73,8 +75,21 @@ impl Registry {
         self.tend_rooms_of(host, now);
     }
 
-    /// Begins a move. `by` is told if it fails.
+    /// Begins a move, and does at once what there is to do.
     pub(super) fn start_move(
+        &mut self,
+        room: &RoomId,
+        to: HostId,
+        by: Option<ParticipantId>,
+        now: Now,
+    ) -> Result<(), Refused> {
+        self.begin_move(room, to, by, now)?;
+        self.tend(room, now);
+        Ok(())
+    }
+
+    /// Begins a move. `by` is told if it fails.
+    fn begin_move(
         &mut self,
         room: &RoomId,
         to: HostId,
@@ -109,7 +124,6 @@ impl Registry {
         entry.baton.moving = Some(Move::new(epoch, to, is_computer, rules, now.instant));
         entry.baton.mover = by;
         entry.baton.draining.remove(&to);
-        self.tend(room, now);
         Ok(())
     }
 
@@ -122,12 +136,16 @@ impl Registry {
             return;
         };
         let to = moving.to;
+        let mover = entry.baton.mover.take();
+        // Nobody asks again and again by itself.
+        if let Some(owner) = self.hosts.owner(to).filter(|_| mover.is_none()) {
+            entry.baton.failures.insert(owner.participant, now.instant);
+        }
         let is_linked = self.hosts.link_of(to).is_some();
         if is_linked && !entry.baton.is_named(&entry.term, to) {
             let until = now.instant + self.config.limits.hosting.drain;
             entry.baton.draining.insert(to, until);
         }
-        let mover = entry.baton.mover.take();
         let mover = mover.and_then(|id| entry.participants.get(&id)?.connection());
         if let Some(connection) = mover {
             let message = format!("the call stays where it is: {why}");
@@ -173,6 +191,7 @@ impl Registry {
         let Some(next) = next else {
             return;
         };
+        self.note_failure(room, now.instant);
         self.abort_move(room, "its host is gone", now);
         if let Some(entry) = self.rooms.get_mut(room) {
             entry.baton.stays.clear();
@@ -208,6 +227,9 @@ impl Registry {
         baton.moving = None;
         baton.mover = None;
         baton.guess = None;
+        baton.since = Some(now.instant);
+        let rules = &self.config.limits.hosting.election;
+        baton.election.changed(rules, now.instant);
         baton.losses = crate::hosting::losses::Losses::default();
         baton.renewed = (term.kind == HostKind::Participant).then_some(now.instant);
         if baton.standby == Some(host) {
@@ -351,6 +373,22 @@ impl Registry {
         }
     }
 
+    /// Computers are weighed once a second where there are any.
+    fn look_at_candidates(&mut self, room: &RoomId, now: Now) {
+        let Some(entry) = self.rooms.get_mut(room) else {
+            return;
+        };
+        let has_candidates = self.hosts.computers(room).next().is_some();
+        let looked = entry.baton.looked;
+        if !has_candidates {
+            entry.baton.judged.clear();
+            entry.baton.looked = None;
+        } else if looked.is_none_or(|at| at + elections::LOOK <= now.instant) {
+            entry.baton.looked = Some(now.instant);
+            self.elect(room, now);
+        }
+    }
+
     /// Makes sure that the room is looked at when something becomes due.
     pub(super) fn arm(&mut self, room: &RoomId) {
         let Some(entry) = self.rooms.get_mut(room) else {
@@ -358,6 +396,7 @@ impl Registry {
         };
         let limits = &self.config.limits;
         let baton = &entry.baton;
+        let has_candidates = self.hosts.computers(room).next().is_some();
         let absent = baton.standby.and_then(|host| self.hosts.gone_since(host));
         let due = [
             baton.moving.as_ref().map(Move::until),
@@ -365,6 +404,9 @@ impl Registry {
             baton.renewed.map(|renewed| renewed + limits.hosting.lease),
             baton.guess,
             absent.map(|since| since + limits.host_grace),
+            has_candidates
+                .then(|| baton.looked.map(|at| at + elections::LOOK))
+                .flatten(),
         ];
         let Some(due) = due.into_iter().flatten().min() else {
             return;

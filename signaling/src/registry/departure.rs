@@ -32,6 +32,8 @@ impl Registry {
             self.outputs.push_back(entry.tell_all(left));
         }
         entry.baton.stays.remove(&participant);
+        entry.baton.lines.remove(&participant);
+        entry.baton.failures.remove(&participant);
         if entry.is_empty() {
             entry.vacancy = entry.vacancy.wrapping_add(1);
             let due = now.instant + self.config.limits.empty_room;

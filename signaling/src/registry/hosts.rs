@@ -48,11 +48,15 @@ impl Registry {
                 reason,
             } => self.declined(host, &room, epoch, &reason, now),
             HostMessage::Renew {
-                room, epoch, count, ..
-            } => self.renewed(host, &room, epoch, count, now),
+                room,
+                epoch,
+                count,
+                load,
+            } => self.renewed(host, &room, (epoch, count), &load, now),
             HostMessage::StepDown { room, reason, .. } => self.step_down(host, &room, reason, now),
             HostMessage::Fitness { room, fitness } => self.fitness(host, &room, fitness, now),
-            HostMessage::Lines { .. } | HostMessage::Hello(_) | HostMessage::Unknown => {}
+            HostMessage::Lines { room, lines } => self.lines(host, &room, &lines, now),
+            HostMessage::Hello(_) | HostMessage::Unknown => {}
         }
     }
 
@@ -73,7 +77,9 @@ impl Registry {
             kind,
             fingerprint: hello.fingerprint.filter(|text| is_fingerprint(text)),
         };
-        let accepted = self.hosts.accept(link, introduction, &mut self.rng);
+        let accepted = self
+            .hosts
+            .accept(link, introduction, now.instant, &mut self.rng);
         let Some(Accepted { host, replaced }) = accepted else {
             return self.reject_host(link, "the service knows too many hosts");
         };

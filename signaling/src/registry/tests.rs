@@ -5,6 +5,7 @@
     reason = "a story picks the messages it is about"
 )]
 
+mod electing;
 mod failover;
 mod hosts;
 mod moving;

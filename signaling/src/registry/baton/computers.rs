@@ -1,7 +1,7 @@
 //! What participants' computers say as hosts: that they are prepared, that they go on, that they do not want to any more.
 
 use baton_protocol::{
-    Epoch, Fitness, HostCommand, HostId, HostKind, ParticipantId, RoomId, StepDownReason,
+    Epoch, Fitness, HostCommand, HostId, HostKind, HostLoad, ParticipantId, RoomId, StepDownReason,
 };
 
 use crate::now::Now;
@@ -46,8 +46,8 @@ impl Registry {
         &mut self,
         host: HostId,
         room: &RoomId,
-        epoch: Epoch,
-        count: u32,
+        (epoch, count): (Epoch, u32),
+        load: &HostLoad,
         now: Now,
     ) {
         let lease = self.config.limits.hosting.lease;
@@ -67,7 +67,11 @@ impl Registry {
                 count,
                 valid_ms: u32::try_from(lease.as_millis()).unwrap_or(u32::MAX),
             };
-            return self.command(host, command);
+            self.command(host, command);
+            if is_active {
+                self.watch_load(room, load, now);
+            }
+            return;
         }
         if let Some(told) = entry.baton.told.get_mut(&host) {
             told.role = None;

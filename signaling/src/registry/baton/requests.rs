@@ -140,7 +140,8 @@ impl Registry {
         by: Option<ParticipantId>,
         now: Now,
     ) -> Result<(), Refused> {
-        let entry = self.rooms.get(room).ok_or_else(internal)?;
+        let entry = self.rooms.get_mut(room).ok_or_else(internal)?;
+        entry.baton.is_pinned = self.hosts.kind(target) == Some(HostKind::Central);
         if entry.term.host == target {
             self.abort_move(room, "somebody stopped the move", now);
             self.tend(room, now);
@@ -169,6 +170,7 @@ impl Registry {
     ) {
         if let Some(entry) = self.rooms.get_mut(room) {
             entry.baton.policy = policy;
+            entry.baton.is_pinned = false;
         }
         if policy == HostingPolicy::Central {
             self.retreat(room, now);

@@ -6,6 +6,7 @@ use baton_protocol::{
     Hosting, Moving, RoomId, ServiceMessage,
 };
 
+use super::elections::why_not;
 use crate::hosting::{Baton, Signed, Told};
 use crate::now::Now;
 use crate::participant::Stay;
@@ -171,7 +172,7 @@ impl Registry {
         });
         let computers = self.hosts.computers(&room.id);
         let candidates = computers.filter_map(|one| {
-            let why_not = one.why_not();
+            let why_not = why_not(baton.judged.get(&one.id));
             Some(CandidateInfo {
                 seat: seat(one.id)?,
                 fit: why_not.is_empty(),

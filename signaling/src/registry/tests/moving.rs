@@ -210,7 +210,11 @@ fn a_participants_computer_is_asked_and_believes_only_what_is_signed() {
     let host = link_computer(&mut stage, owner, None, Vec::new());
     let candidates = stage.hosting(BO).candidates;
     assert_eq!(candidates.len(), 1);
-    assert!(candidates[0].fit && candidates[0].seat.owner == Some(ana.me));
+    assert!(
+        !candidates[0].fit,
+        "it is too new to be chosen, not to be asked"
+    );
+    assert_eq!(candidates[0].seat.owner, Some(ana.me));
     assert_eq!(candidates[0].seat.name, "Ana's computer");
     stage.told(COMPUTER);
     pass(&mut stage, ANA, Some(host));

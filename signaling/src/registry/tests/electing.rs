@@ -1,0 +1,180 @@
+//! Calls that move by themselves, because somebody's computer has the better line, and back, because it has not.
+
+use std::time::Duration;
+
+use baton_protocol::{
+    Epoch, HostCommand, HostId, HostLoad, HostMessage, HostingPolicy, Joined, LineQuality,
+    MoveStep, PeerMessage,
+};
+
+use super::moving::*;
+use super::stage::*;
+
+/// Two seconds pass, at the end of which the server says what it measured of Ana's line.
+fn measure(stage: &mut Stage, ana: &Joined, mbps: u64) {
+    stage.wait(Duration::from_secs(2));
+    let line = LineQuality {
+        participant: ana.me,
+        received_bps: mbps * 1_000_000,
+        loss_ppm: 0,
+        jitter_us: 900,
+        rtt_us: 20_000,
+        estimate_bps: 20_000_000,
+    };
+    stage.host_says(
+        HOST,
+        HostMessage::Lines {
+            room: ana.room.clone(),
+            lines: vec![line],
+        },
+    );
+}
+
+/// The epoch in which Ana's computer was asked to be the next host.
+fn asked(stage: &mut Stage) -> Option<Epoch> {
+    let told = stage.told(COMPUTER);
+    told.iter().find_map(|command| match command {
+        HostCommand::Serve { epoch, .. } => Some(*epoch),
+        _ => None,
+    })
+}
+
+fn setting() -> (Stage, Joined, HostId) {
+    let mut stage = Stage::open();
+    let (ana, _) = two(&mut stage);
+    let owner = owner_of(&mut stage, ANA);
+    let host = link_computer(&mut stage, owner, None, Vec::new());
+    stage.told(COMPUTER);
+    (stage, ana, host)
+}
+
+/// Ana's computer has been asked and carries the call.
+fn promoted() -> (Stage, Joined, HostId) {
+    let (mut stage, ana, host) = setting();
+    let mut epoch = None;
+    for _ in 0..120 {
+        measure(&mut stage, &ana, 100);
+        epoch = asked(&mut stage);
+        if epoch.is_some() {
+            break;
+        }
+    }
+    let epoch = epoch.expect("it is asked");
+    let room = ana.room.clone();
+    stage.host_says(COMPUTER, HostMessage::Prepared { room, epoch });
+    for step in [MoveStep::Ready, MoveStep::Switched] {
+        progress(&mut stage, ANA, epoch, step);
+        progress(&mut stage, BO, epoch, step);
+    }
+    assert_eq!(stage.hosting(BO).term.host, host);
+    (stage, ana, host)
+}
+
+#[test]
+fn a_good_line_is_measured_and_then_carries_the_call() {
+    let (mut stage, ana, host) = setting();
+    for _ in 0..32 {
+        measure(&mut stage, &ana, 1);
+    }
+    let candidate = stage.hosting(BO).candidates[0].clone();
+    assert!(!candidate.fit);
+    assert!(candidate.why_not[0].contains("measured"), "{candidate:?}");
+    let told = stage.told(COMPUTER);
+    let probes = told
+        .iter()
+        .filter(|command| matches!(command, HostCommand::ProbeUplink { .. }));
+    assert_eq!(probes.count(), 1, "{told:?}");
+    measure(&mut stage, &ana, 100);
+    stage.wait(Duration::from_secs(1));
+    assert!(
+        stage.hosting(BO).candidates[0].fit,
+        "{:?}",
+        stage.hosting(BO).candidates
+    );
+    let mut waited = 0;
+    while asked(&mut stage).is_none() {
+        measure(&mut stage, &ana, 100);
+        waited += 2;
+        assert!(waited <= 30, "promoted within 30 s of qualifying: {host}");
+    }
+    assert!(waited >= 8, "not before it has led for 10 s: {waited}");
+}
+
+#[test]
+fn a_server_only_room_stays_where_it_is() {
+    let (mut stage, ana, _) = setting();
+    let policy = HostingPolicy::Central;
+    stage.say(BO, PeerMessage::SetHostingPolicy { policy });
+    for _ in 0..60 {
+        measure(&mut stage, &ana, 100);
+    }
+    let told = stage.told(COMPUTER);
+    assert_eq!(told, [], "neither asked nor probed");
+}
+
+#[test]
+fn what_a_computer_says_of_others_lines_does_not_count() {
+    let (mut stage, ana, _) = setting();
+    for _ in 0..60 {
+        stage.wait(Duration::from_secs(2));
+        let line = LineQuality {
+            participant: ana.me,
+            received_bps: 1_000_000_000,
+            loss_ppm: 0,
+            jitter_us: 0,
+            rtt_us: 0,
+            estimate_bps: 0,
+        };
+        let room = ana.room.clone();
+        let lines = vec![line];
+        stage.host_says(COMPUTER, HostMessage::Lines { room, lines });
+    }
+    assert_eq!(asked(&mut stage), None);
+}
+
+#[test]
+fn a_line_that_fills_sends_the_call_back_and_is_not_asked_again() {
+    let (mut stage, ana, host) = promoted();
+    let epoch = stage.hosting(BO).term.epoch;
+    let load = HostLoad {
+        queue_ms: 150,
+        cpu_free_percent: 100,
+        ..HostLoad::default()
+    };
+    let room = ana.room.clone();
+    let renew = HostMessage::Renew {
+        room,
+        epoch,
+        count: 1,
+        load,
+    };
+    stage.host_says(COMPUTER, renew);
+    let moving = stage.hosting(BO).moving.expect("back to the server");
+    assert_eq!(moving.to.host, ana.host.host);
+    for step in [MoveStep::Ready, MoveStep::Switched] {
+        progress(&mut stage, ANA, moving.epoch, step);
+        progress(&mut stage, BO, moving.epoch, step);
+    }
+    assert_eq!(stage.hosting(BO).term.host, ana.host.host);
+    stage.told(COMPUTER);
+    for _ in 0..120 {
+        measure(&mut stage, &ana, 100);
+    }
+    assert_eq!(asked(&mut stage), None, "{host} failed four minutes ago");
+}
+
+#[test]
+fn who_moved_the_call_to_the_server_by_hand_keeps_it_there() {
+    let (mut stage, ana, _) = promoted();
+    pass(&mut stage, BO, None);
+    let epoch = stage.hosting(BO).moving.expect("a move").epoch;
+    for step in [MoveStep::Ready, MoveStep::Switched] {
+        progress(&mut stage, ANA, epoch, step);
+        progress(&mut stage, BO, epoch, step);
+    }
+    stage.told(COMPUTER);
+    for _ in 0..120 {
+        measure(&mut stage, &ana, 100);
+    }
+    assert_eq!(asked(&mut stage), None);
+}
