@@ -1,4 +1,4 @@
-//! Everybody's sockets and legs in one loop: set-up goes to rtc, media is counted raw.
+//! Everybody's sockets and legs in one loop: set-up goes to rtc, media is counted raw and reported as a browser reports it.
 
 use std::io::{ErrorKind, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -15,12 +15,12 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::fd::OwnedFd;
 
+use crate::arrivals::Arrivals;
 use crate::rtcp::{self, Wish};
 
 /// Of so many packets, one is decrypted.
 const SAMPLE: u64 = 64;
 const REPORT_EVERY: Duration = Duration::from_secs(1);
-const FEEDBACK_EVERY: Duration = Duration::from_millis(100);
 const SET_UP_EVERY: Duration = Duration::from_millis(20);
 
 /// What arrived at all subscribers.
@@ -28,6 +28,8 @@ const SET_UP_EVERY: Duration = Duration::from_millis(20);
 pub(crate) struct Counts {
     pub(crate) media: u64,
     pub(crate) repairs: u64,
+    /// Packets without content, which only ask whether the line carries more.
+    pub(crate) padding: u64,
     pub(crate) sampled: u64,
     pub(crate) forged: u64,
     pub(crate) keyframe_requests: u64,
@@ -43,6 +45,11 @@ pub(crate) struct Leg {
     rtcp_index: u32,
     asked: Option<Instant>,
     stream: Stream,
+    arrivals: Arrivals,
+    /// The host's last sender report: the middle of its time, and when it came.
+    heard: Option<(u32, Instant)>,
+    report_due: Instant,
+    feedback_due: Instant,
 }
 
 /// The stream a subscriber gets.
@@ -52,9 +59,6 @@ struct Stream {
     highest: u16,
     cycles: u32,
     packets: u64,
-    transport_first: Option<u16>,
-    transport_next: u16,
-    feedback_number: u8,
 }
 
 impl Leg {
@@ -66,7 +70,6 @@ impl Leg {
         let local = socket.local_addr()?;
         let (peer, credentials) = Peer::new(local, now)?;
         let sdp = offer::offer(&credentials, part);
-        let stream = Stream::default();
         let leg = Self {
             socket,
             state,
@@ -75,7 +78,11 @@ impl Leg {
             keys: None,
             rtcp_index: 0,
             asked: None,
-            stream,
+            stream: Stream::default(),
+            arrivals: Arrivals::default(),
+            heard: None,
+            report_due: now,
+            feedback_due: now,
         };
         Ok((leg, sdp))
     }
@@ -107,11 +114,11 @@ impl Leg {
         send(&self.socket, &packet, host)
     }
 
-    /// Takes one datagram off the wire. Wishes go to `wishes`.
+    /// Takes one datagram off the wire, which the kernel had `at` a moment of its own clock. Wishes go to `wishes`.
     fn take(
         &mut self,
         datagram: &mut [u8],
-        from: SocketAddr,
+        (from, at): (SocketAddr, Option<Duration>),
         now: Instant,
         counts: &mut Counts,
         wishes: &mut dyn FnMut(Wish),
@@ -121,22 +128,31 @@ impl Leg {
         };
         match (first, second) {
             (128..=191, 192..=223) => {
-                let compound = self
-                    .keys
-                    .as_ref()
-                    .and_then(|keys| keys.remote.open_rtcp(datagram));
-                for wish in compound
-                    .map(|compound| rtcp::wishes(&compound))
-                    .unwrap_or_default()
-                {
+                let keys = self.keys.as_ref();
+                let Some(compound) = keys.and_then(|keys| keys.remote.open_rtcp(datagram)) else {
+                    return;
+                };
+                if let Some(time) = rtcp::sender_time(&compound) {
+                    self.heard = Some((time, now));
+                }
+                for wish in rtcp::wishes(&compound) {
                     counts.keyframe_requests += u64::from(wish == Wish::Keyframe);
                     wishes(wish);
                 }
             }
-            (128..=191, _) if second & 0x7f == VP8 && datagram.len() > HEADER => {
-                self.take_media(datagram, counts)
+            (128..=191, _) => {
+                // Repairs and padding are numbered as well, and reported.
+                if let Some((number, at)) = transport_sequence(datagram).zip(at) {
+                    self.arrivals.note(number, at);
+                }
+                if second & 0x7f == VP8 && datagram.len() > HEADER {
+                    self.take_media(datagram, counts);
+                } else if first & 0x20 != 0 {
+                    counts.padding += 1;
+                } else {
+                    counts.repairs += 1;
+                }
             }
-            (128..=191, _) => counts.repairs += 1,
             _ => self.peer.handle_datagram(datagram, from, now),
         }
     }
@@ -153,10 +169,6 @@ impl Leg {
             stream.highest = sequence;
         }
         stream.packets += 1;
-        if let Some(transport) = transport_sequence(packet) {
-            stream.transport_first.get_or_insert(transport);
-            stream.transport_next = transport.wrapping_add(1);
-        }
         if stream.packets % SAMPLE == 1 {
             let rollovers =
                 stream.cycles - u32::from(sequence > stream.highest && stream.cycles > 0);
@@ -169,41 +181,37 @@ impl Leg {
         }
     }
 
-    fn report(&mut self) -> Result<()> {
+    /// Reports what is due.
+    fn report(&mut self, now: Instant, every: Duration) -> Result<()> {
+        if now >= self.report_due {
+            self.report_due = now + REPORT_EVERY;
+            self.report_stream(now)?;
+        }
+        if now >= self.feedback_due {
+            self.feedback_due = (self.feedback_due + every).max(now);
+            if let Some(report) = self.arrivals.report(1, self.stream.ssrc) {
+                self.send_rtcp(report)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn report_stream(&mut self, now: Instant) -> Result<()> {
         let Stream {
             ssrc,
             cycles,
             highest,
             packets,
-            ..
         } = self.stream;
         if packets == 0 {
             return Ok(());
         }
-        self.send_rtcp(rtcp::receiver_report(
-            1,
-            ssrc,
-            (cycles << 16) | u32::from(highest),
-        ))
-    }
-
-    fn feed_back(&mut self, reference: u32) -> Result<()> {
-        let Some(first) = self.stream.transport_first.take() else {
-            return Ok(());
-        };
-        let count = self.stream.transport_next.wrapping_sub(first);
-        if count == 0 || count > 1_000 {
-            return Ok(());
-        }
-        self.stream.feedback_number = self.stream.feedback_number.wrapping_add(1);
-        self.send_rtcp(rtcp::transport_feedback(
-            1,
-            self.stream.ssrc,
-            first,
-            count,
-            reference,
-            self.stream.feedback_number,
-        ))
+        let heard = self.heard.map_or((0, 0), |(time, at)| {
+            let ago = (now - at).as_micros() * 65_536 / 1_000_000;
+            (time, u32::try_from(ago).unwrap_or(u32::MAX))
+        });
+        let highest = (cycles << 16) | u32::from(highest);
+        self.send_rtcp(rtcp::receiver_report(1, ssrc, highest, heard))
     }
 }
 
@@ -214,12 +222,14 @@ pub(crate) struct Hall {
     counts: Counts,
     buffer: Vec<u8>,
     sent: (u32, u32),
-    start: Instant,
-    next: [Instant; 3],
+    report_due: Instant,
+    set_up_due: Instant,
+    feedback_every: Duration,
 }
 
 impl Hall {
-    pub(crate) fn new() -> Result<Self> {
+    /// Nobody yet. Subscribers report arrivals `feedback_every` so often, each at moments of its own.
+    pub(crate) fn new(feedback_every: Duration) -> Result<Self> {
         let now = Instant::now();
         Ok(Self {
             legs: Vec::new(),
@@ -227,8 +237,9 @@ impl Hall {
             counts: Counts::default(),
             buffer: vec![0; 65_536],
             sent: (0, 0),
-            start: now,
-            next: [now; 3],
+            report_due: now,
+            set_up_due: now,
+            feedback_every,
         })
     }
 
@@ -236,8 +247,10 @@ impl Hall {
         self.legs.len()
     }
 
-    pub(crate) fn add(&mut self, leg: Leg) -> Result<usize> {
+    pub(crate) fn add(&mut self, mut leg: Leg) -> Result<usize> {
         let index = self.legs.len();
+        // People do not report in chorus: the golden section spreads any number of them evenly.
+        leg.feedback_due += self.feedback_every.mul_f64((0.618 * index as f64).fract());
         epoll::add(
             &self.poll,
             &leg.socket,
@@ -308,8 +321,8 @@ impl Hall {
             self.sent.0 = self.sent.0.wrapping_add(1);
             self.sent.1 = self.sent.1.wrapping_add(payload);
         }
-        if now >= self.next[0] {
-            self.next[0] = now + REPORT_EVERY;
+        if now >= self.report_due {
+            self.report_due = now + REPORT_EVERY;
             let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH)?;
             let fraction = (u64::from(since_1970.subsec_nanos()) << 32) / 1_000_000_000;
             let ntp = ((since_1970.as_secs() + 2_208_988_800) << 32) | fraction;
@@ -327,32 +340,25 @@ impl Hall {
 
     /// Waits for datagrams, at most `wait`; takes them, and does what is due.
     pub(crate) fn turn(&mut self, wait: Duration, wishes: &mut dyn FnMut(Wish)) -> Result<()> {
-        let wait = Timespec::try_from(wait.min(SET_UP_EVERY))?;
+        let due = self.legs.iter().map(|leg| leg.feedback_due).min();
+        let due = due.map_or(self.set_up_due, |due| due.min(self.set_up_due));
+        let wait = wait.min(due.saturating_duration_since(Instant::now()));
         let mut events = Vec::with_capacity(256);
+        let wait = Timespec::try_from(wait)?;
         epoll::wait(&self.poll, spare_capacity(&mut events), Some(&wait))?;
         let now = Instant::now();
         for event in events {
             let index = usize::try_from(event.data.u64())?;
             self.drain(index, now, wishes)?;
         }
-        if now >= self.next[1] {
-            self.next[1] = now + SET_UP_EVERY;
+        if now >= self.set_up_due {
+            self.set_up_due = now + SET_UP_EVERY;
             for leg in &mut self.legs {
                 leg.set_up(now)?;
             }
         }
-        if now >= self.next[2] {
-            self.next[2] = now + FEEDBACK_EVERY;
-            let reference = u32::try_from((now - self.start).as_millis() / 64)?;
-            let is_report_due = now.duration_since(self.start).as_millis()
-                % REPORT_EVERY.as_millis()
-                < FEEDBACK_EVERY.as_millis();
-            for leg in &mut self.legs {
-                leg.feed_back(reference)?;
-                if is_report_due {
-                    leg.report()?;
-                }
-            }
+        for leg in &mut self.legs {
+            leg.report(now, self.feedback_every)?;
         }
         Ok(())
     }
@@ -374,7 +380,8 @@ impl Hall {
             let [meta] = meta;
             for datagram in self.buffer[..meta.len].chunks_mut(meta.stride.max(1)) {
                 is_set_up |= datagram.first().is_some_and(|&first| first < 128);
-                leg.take(datagram, meta.addr, now, &mut self.counts, wishes);
+                let origin = (meta.addr, meta.timestamp);
+                leg.take(datagram, origin, now, &mut self.counts, wishes);
             }
         }
         if is_set_up {

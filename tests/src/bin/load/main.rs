@@ -2,6 +2,7 @@
 //!
 //! Prints `measuring` when everybody is watching and the warm-up is over, and one JSON line at the end.
 
+mod arrivals;
 mod leg;
 mod rtcp;
 
@@ -43,12 +44,15 @@ struct Options {
     /// Subscribers of the one publisher.
     #[arg(long, default_value_t = 20)]
     subscribers: u32,
-    /// Seconds before measuring.
-    #[arg(long, default_value_t = 3)]
+    /// Seconds before measuring: first probes, and signaling that tells everybody of everybody.
+    #[arg(long, default_value_t = 8)]
     warm_up: u64,
     /// Seconds to measure.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
+    /// Milliseconds between two reports of a subscriber's arrivals. Chromium takes 50 to 250, and 50 for a picture of this rate.
+    #[arg(long, default_value_t = 50)]
+    feedback: u64,
     /// Processor to run on.
     #[arg(long)]
     processor: Option<usize>,
@@ -62,7 +66,7 @@ fn main() -> Result<()> {
     let mut out = std::io::stdout();
     let desk = Desk::open(&options.signaling, options.signaling_namespace.as_deref())?;
     let room: RoomId = format!("bench-{}", std::process::id()).parse()?;
-    let mut hall = Hall::new()?;
+    let mut hall = Hall::new(Duration::from_millis(options.feedback))?;
 
     let camera = TrackOffer {
         mid: "0".into(),
@@ -135,6 +139,7 @@ fn main() -> Result<()> {
         "received": counts.media,
         "loss": 1.0 - counts.media as f64 / wanted.max(1) as f64,
         "repaired": counts.repairs,
+        "padding": counts.padding,
         "sampled": counts.sampled,
         "forged": counts.forged,
         "keyframes_asked": counts.keyframe_requests,

@@ -26,58 +26,44 @@ pub(crate) fn sender_report(
     report
 }
 
-/// Receiver report with one block that says all is well (RFC 3550 section 6.4.2).
-pub(crate) fn receiver_report(own: u32, source: u32, highest: u32) -> Vec<u8> {
+/// Receiver report with one block that says all is well (RFC 3550 section 6.4.2). `heard`: the middle of the last sender report's
+/// time, and how long ago that came in 1/65,536 s.
+pub(crate) fn receiver_report(own: u32, source: u32, highest: u32, heard: (u32, u32)) -> Vec<u8> {
     let mut report = vec![0x81, 201, 0, 7];
-    for field in [own, source, 0, highest, 0, 0, 0] {
+    for field in [own, source, 0, highest, 0, heard.0, heard.1] {
         report.extend(field.to_be_bytes());
     }
     report
 }
 
-/// Transport-wide feedback: `count` packets from `first` on, all received, a quarter millisecond apart.
-pub(crate) fn transport_feedback(
-    own: u32,
-    source: u32,
-    first: u16,
-    count: u16,
-    reference: u32,
-    number: u8,
-) -> Vec<u8> {
-    let mut report = vec![0x8f, 205, 0, 0];
-    report.extend(own.to_be_bytes());
-    report.extend(source.to_be_bytes());
-    report.extend(first.to_be_bytes());
-    report.extend(count.to_be_bytes());
-    report.extend(&reference.to_be_bytes()[1..]);
-    report.push(number);
-    report.extend((0x2000 | count).to_be_bytes()); // run length of "small delta"
-    report.extend(std::iter::repeat_n(1_u8, usize::from(count)));
-    let padding = (4 - report.len() % 4) % 4;
-    if padding > 0 {
-        report[0] |= 0x20;
-        let last = u8::try_from(padding).expect("1 to 3");
-        report.extend(&[0, 0, 0, last][4 - padding..]);
-    }
-    let words = u16::try_from(report.len() / 4 - 1).expect("at most 1,000 packets are told");
-    report[2..4].copy_from_slice(&words.to_be_bytes());
-    report
-}
-
 /// What a compound packet asks for.
 pub(crate) fn wishes(compound: &[u8]) -> Vec<Wish> {
-    let mut found = Vec::new();
+    let wish = |packet: &[u8]| match (packet[1], packet[0] & 31) {
+        (206, 1 | 4) => Some(Wish::Keyframe),
+        (205, 1) => Some(Wish::Again),
+        _ => None,
+    };
+    packets(compound).filter_map(wish).collect()
+}
+
+/// The middle 32 bits of the time in a compound's first sender report.
+pub(crate) fn sender_time(compound: &[u8]) -> Option<u32> {
+    let report = packets(compound).find(|packet| packet[1] == 200)?;
+    Some(u32::from_be_bytes(*report.get(10..)?.first_chunk()?))
+}
+
+/// The packets of a compound, four bytes long at least.
+fn packets(compound: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = compound;
-    while let [first, kind, high, low, ..] = *rest {
-        match (kind, first & 31) {
-            (206, 1 | 4) => found.push(Wish::Keyframe),
-            (205, 1) => found.push(Wish::Again),
-            _ => {}
-        }
+    std::iter::from_fn(move || {
+        let [_, _, high, low, ..] = *rest else {
+            return None;
+        };
         let size = 4 * (usize::from(u16::from_be_bytes([high, low])) + 1);
-        rest = rest.get(size..).unwrap_or_default();
-    }
-    found
+        let (packet, behind) = rest.split_at(size.min(rest.len()));
+        rest = behind;
+        Some(packet)
+    })
 }
 
 #[cfg(test)]
@@ -86,18 +72,15 @@ mod tests {
 
     #[test]
     fn lengths_tell_the_size_and_wishes_are_found_behind_reports() {
-        let feedback = transport_feedback(1, 2, 65_530, 7, 9, 3);
-        assert_eq!(feedback.len() % 4, 0);
         let pli = [0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2];
-        for report in [
-            sender_report(1, 2, 3, 4, 5),
-            receiver_report(1, 2, 3),
-            feedback,
-        ] {
+        let sent = sender_report(1, 0x1122_3344_5566_7788, 3, 4, 5);
+        let received = receiver_report(1, 2, 3, (4, 5));
+        for report in [&sent, &received] {
             let words = usize::from(u16::from_be_bytes([report[2], report[3]]));
             assert_eq!(report.len(), 4 * (words + 1));
             assert_eq!(wishes(&[&report[..], &pli].concat()), [Wish::Keyframe]);
         }
         assert_eq!(wishes(&[0x81, 206, 0xff]), []);
+        assert_eq!(sender_time(&[received, sent].concat()), Some(0x3344_5566));
     }
 }
