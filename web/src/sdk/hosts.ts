@@ -93,7 +93,7 @@ export class Hosts extends Emitter<HostsEvents> {
 
   /** What was found out about the heart of a leg's host. */
   believe(leg: LegId, { alarm, isLost, silentFor }: Finding): void {
-    if (this.of(leg)?.role !== 'mine') return;
+    if (!this.#isMine(this.of(leg))) return;
     this.#alarm = alarm;
     if (isLost) this.#tellLost(silentFor);
     this.#arrange();
@@ -136,6 +136,11 @@ export class Hosts extends Emitter<HostsEvents> {
     this.#tellProgress(hosting);
   }
 
+  /** Is it to the host that serves one in the present term? One that did before may well be silent. */
+  #isMine(path: Path | undefined): boolean {
+    return path !== undefined && path.host === this.#hosting?.mine;
+  }
+
   /** Shows the call from where it shall be shown from, as soon as that host is there. */
   #direct(hosting: Hosting, now: number): void {
     const stage = this.#stage;
@@ -174,11 +179,11 @@ export class Hosts extends Emitter<HostsEvents> {
     path.on('connected', ({ before }) => {
       this.emit('connected', { path, before });
       // A host to which there is a new leg is not gone.
-      if (path.role === 'mine') this.#alarm = 'none';
+      if (this.#isMine(path)) this.#alarm = 'none';
       this.#arrange();
     });
     path.on('failed', () => {
-      if (path.role !== 'mine' || !this.#hosting?.standby) return;
+      if (!this.#isMine(path) || !this.#hosting?.standby) return;
       this.#alarm = 'silent';
       this.#tellLost(0);
       this.#arrange();
