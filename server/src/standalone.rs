@@ -169,13 +169,18 @@ impl Standalone {
         self.service.participants(&self.room).await
     }
 
-    /// Sends everybody away, tells them so, and closes the sockets; within three seconds.
+    /// Sends everybody away, tells them so, and closes the sockets; within six seconds, and at once where everybody listens.
     pub async fn stop(self) {
         let goodbye = async {
             self.service.close_room(&self.room).await;
-            self.service.shutdown().await;
+            // Whoever does not hear that the call is over looks for it for ever.
+            self.service.heard_out().await;
         };
-        if tokio::time::timeout(PATIENCE, goodbye).await.is_err() {
+        if tokio::time::timeout(GOODBYE, goodbye).await.is_err() {
+            tracing::warn!("somebody may not have heard that the call is over");
+        }
+        let shutdown = self.service.shutdown();
+        if tokio::time::timeout(PATIENCE, shutdown).await.is_err() {
             tracing::warn!("signaling did not stop in time");
         }
         self.host.stop(PATIENCE).await;
@@ -195,6 +200,9 @@ fn everywhere() -> IpAddr {
         Err(_) => Ipv4Addr::UNSPECIFIED.into(),
     }
 }
+
+/// For everybody to hear that the call is over.
+const GOODBYE: Duration = Duration::from_secs(3);
 
 /// For signaling and for the host, each.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -19,7 +19,7 @@ mod whip;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::routing::get;
@@ -230,6 +230,13 @@ impl Service {
             .await;
     }
 
+    /// Waits until no participant's socket is open any more: a process that ends before then takes the last words with it.
+    pub async fn heard_out(&self) {
+        while self.inner.admission.open() > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     /// Has it been shut down?
     pub fn is_stopped(&self) -> bool {
         self.inner.events.is_closed()
@@ -311,6 +318,9 @@ fn now() -> Now {
 
 /// Host of the same process, which needs no token. No token has an empty subject.
 const LOCAL_SUBJECT: &str = "";
+
+/// How often the end waits to see whether all sockets are closed.
+const LOOK: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests;

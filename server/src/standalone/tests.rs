@@ -61,24 +61,29 @@ async fn only_who_has_a_link_comes_in_and_everybody_is_sent_away_in_the_end() {
     assert_eq!(joined.grants, Grants::talk());
     assert_eq!(joined.host.name, "Ana's computer");
     let owner = running.owner_link(SystemTime::now());
-    let (_owner, answer) = enter(&running, &trust, Some(token(&owner))).await;
+    let (owner_socket, answer) = enter(&running, &trust, Some(token(&owner))).await;
     let ServiceMessage::Joined(joined) = answer else {
         panic!("{answer:?}");
     };
     assert!(joined.grants.moderate);
     assert_eq!(running.participants().await.len(), 2);
 
+    drop(owner_socket);
+    let listen = async {
+        let mut heard = Vec::new();
+        while let Ok(text) = guest.hear().await {
+            heard.push(serde_json::from_str::<ServiceMessage>(&text).unwrap());
+        }
+        drop(guest);
+        heard
+    };
     let began = std::time::Instant::now();
-    running.stop().await;
+    let ((), heard) = tokio::join!(running.stop(), listen);
     assert!(
-        began.elapsed() < Duration::from_secs(3),
+        began.elapsed() < Duration::from_secs(6),
         "{:?}",
         began.elapsed()
     );
-    let mut heard = Vec::new();
-    while let Ok(text) = guest.hear().await {
-        heard.push(serde_json::from_str::<ServiceMessage>(&text).unwrap());
-    }
     let is_removed = |message: &ServiceMessage| matches!(message, ServiceMessage::Removed { .. });
     assert!(heard.iter().any(is_removed), "{heard:?}");
 }

@@ -65,6 +65,12 @@ impl Admission {
         }
     }
 
+    /// Sockets now, those included that are heard out.
+    pub(super) fn open(&self) -> usize {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.sockets
+    }
+
     /// A place for a socket from `remote`; loopback and unknown addresses (proxies, in-process) count only in all.
     pub(super) fn admit(&self, remote: Option<IpAddr>, now: Instant) -> Result<Ticket, Refusal> {
         let address = remote.and_then(household);
