@@ -63,7 +63,9 @@ fn compare(viewers: u16) {
             spent[0] += cpu_time(|| floor.send());
             spent[1] += cpu_time(|| webinar.receive());
             spent[2] += cpu_time(|| sent = webinar.send());
-            spent[3] += cpu_time(|| webinar.advance());
+            spent[3] += cpu_time(|| {
+                webinar.advance();
+            });
         }
         for (all, spent) in rounds.iter_mut().zip(spent) {
             all.push(spent);

@@ -35,7 +35,9 @@ fn a_forwarded_frame_allocates_nothing() {
                 webinar.receive();
                 forwarded += webinar.send().packets;
             });
-            let pause = measure(|| webinar.advance());
+            let pause = measure(|| {
+                webinar.advance();
+            });
             // Queues and histories grow to their size in the first two seconds.
             if second > 1 {
                 frames += info.count_total;
@@ -48,6 +50,52 @@ fn a_forwarded_frame_allocates_nothing() {
     assert!(
         timers <= 3 * TIMERS_PER_SECOND,
         "{timers} allocations by timers in three seconds"
+    );
+}
+
+#[test]
+fn estimated_and_paced_lines_allocate_nothing_per_frame_or_report() {
+    const SECONDS: usize = 15;
+    const MEASURED: usize = 5;
+    let mut webinar = Webinar::reporting(VIEWERS);
+    let (mut forwarded, mut padding, mut frames, mut reports, mut timers) = (0, 0, 0, 0, 0);
+    for frame in 0..30 * SECONDS {
+        let is_measured = frame >= 30 * (SECONDS - MEASURED);
+        webinar.seal_frame();
+        let mut sent = 0;
+        let sending = measure(|| {
+            webinar.receive();
+            sent = webinar.send().packets;
+        });
+        let pause = measure(|| {
+            let more = webinar.advance();
+            sent += more.packets;
+            padding += more.padding;
+        });
+        let mut reporting = 0;
+        if frame % 3 == 0 {
+            webinar.write_reports();
+            reporting = measure(|| webinar.receive_reports()).count_total;
+        }
+        if is_measured {
+            forwarded += sent;
+            frames += sending.count_total;
+            reports += reporting;
+            timers += pause.count_total;
+        }
+    }
+    assert!(padding > 0, "no line was probed, so none was estimated");
+    let wanted = 30 * MEASURED * PACKETS * usize::from(VIEWERS);
+    assert!(
+        forwarded * 100 >= wanted * 99,
+        "{forwarded} of {wanted} packets: lines without a limit were found too narrow"
+    );
+    assert_eq!(frames, 0, "allocations while frames are forwarded");
+    assert_eq!(reports, 0, "allocations while arrival reports are taken");
+    let seconds = u64::try_from(MEASURED).expect("few");
+    assert!(
+        timers <= seconds * TIMERS_PER_SECOND,
+        "{timers} allocations by timers in {MEASURED} seconds"
     );
 }
 

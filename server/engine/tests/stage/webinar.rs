@@ -26,18 +26,35 @@ const FRAME: Duration = Duration::from_millis(33);
 
 const SSRC: Ssrc = Ssrc(1000);
 const VP8: u8 = 96;
+const RTX: u8 = 97;
 const TRANSPORT_CC: u8 = 3;
 
 /// What one drain of the engine gave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sent {
     pub(crate) calls: usize,
+    /// Packets of the picture.
     pub(crate) packets: usize,
+    /// Packets that only ask whether the line carries more.
+    pub(crate) padding: usize,
+}
+
+/// What a viewer reports of its arrivals.
+struct Reporter {
+    seal: Outbound,
+    /// The first number not reported yet, and when it and those after it were sent.
+    next: u16,
+    sent: Vec<Instant>,
+    report: Vec<u8>,
+    reports: u8,
 }
 
 pub(crate) struct Webinar {
     engine: Engine,
+    start: Instant,
     now: Instant,
+    /// One per viewer, if they report.
+    reporters: Vec<Reporter>,
     speaker: Outbound,
     seq: u64,
     picture: u16,
@@ -47,12 +64,27 @@ pub(crate) struct Webinar {
 }
 
 impl Webinar {
-    /// A running room: everyone has seen the first keyframe.
+    /// A running room of viewers who report nothing: everyone has seen the first keyframe.
+    pub(crate) fn new(viewers: u16) -> Self {
+        let mut webinar = Self::open(viewers, false);
+        webinar.seal_frame();
+        webinar.receive();
+        assert_eq!(webinar.send().packets, PACKETS * usize::from(viewers));
+        webinar.advance();
+        webinar
+    }
+
+    /// A room of viewers who report arrivals: their lines are estimated, probed and paced.
+    #[allow(dead_code, reason = "the benchmark has no use for it")]
+    pub(crate) fn reporting(viewers: u16) -> Self {
+        Self::open(viewers, true)
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "a webinar has to begin somewhere"
     )]
-    pub(crate) fn new(viewers: u16) -> Self {
+    fn open(viewers: u16, reports: bool) -> Self {
         let now = Instant::now();
         let config = Config {
             announced: vec![host()],
@@ -65,7 +97,7 @@ impl Webinar {
         let certificate = Certificate::generate().expect("certificate");
         let mut engine = Engine::new(config, certificate, 1, now).expect("engine");
         for index in 0..=viewers {
-            let (negotiate, keyed) = offer(index);
+            let (negotiate, keyed) = offer(index, reports);
             engine.handle_keyed_offer(&negotiate, keyed, now);
             let view = SlotView {
                 slot: "3".to_owned(),
@@ -80,20 +112,29 @@ impl Webinar {
         }
         let key = master(0, 0x40);
         let key = MasterKey::new(Profile::Aes128Gcm, &key.key, &key.salt[..12]).expect("key");
-        let mut webinar = Self {
+        let reporter = |index| {
+            let key = master(index, 0x40);
+            let key = MasterKey::new(Profile::Aes128Gcm, &key.key, &key.salt[..12]);
+            Reporter {
+                seal: Outbound::new(&key.expect("key")),
+                next: 1,
+                sent: Vec::new(),
+                report: Vec::new(),
+                reports: 0,
+            }
+        };
+        let reporters = (1..=viewers).filter(|_| reports).map(reporter).collect();
+        Self {
             engine,
+            start: now,
             now,
+            reporters,
             speaker: Outbound::new(&key),
             seq: 100,
             picture: 0,
             frame: vec![vec![0; 2000]; PACKETS],
             buf: Vec::new(),
-        };
-        webinar.seal_frame();
-        webinar.receive();
-        assert_eq!(webinar.send().packets, PACKETS * usize::from(viewers));
-        webinar.advance();
-        webinar
+        }
     }
 
     /// The speaker makes the next picture.
@@ -152,38 +193,112 @@ impl Webinar {
         self.engine.handle_datagram(datagram, self.now)
     }
 
+    /// Every viewer writes what arrived since its last report: all of it, with the time it was sent.
+    #[allow(dead_code, reason = "the benchmark has no use for it")]
+    pub(crate) fn write_reports(&mut self) {
+        let start = self.start;
+        for reporter in &mut self.reporters {
+            reporter.write(start);
+        }
+    }
+
+    /// The host takes the reports.
+    #[allow(dead_code, reason = "the benchmark has no use for it")]
+    pub(crate) fn receive_reports(&mut self) {
+        let mut reporters = std::mem::take(&mut self.reporters);
+        for (reporter, index) in reporters.iter_mut().zip(1..) {
+            if !reporter.report.is_empty() {
+                self.hear(address(index), &mut reporter.report);
+            }
+        }
+        self.reporters = reporters;
+    }
+
     /// The host sends all it has.
     pub(crate) fn send(&mut self) -> Sent {
         let mut sent = Sent::default();
         while let Some(transmit) = self.engine.poll_transmit(&mut self.buf, self.now) {
             let segment = transmit.segment_size.unwrap_or(transmit.size);
-            sent.packets += transmit.size.div_ceil(segment);
+            let packets = transmit.size.div_ceil(segment);
+            let is_rtcp = (192..224).contains(&self.buf[1]);
             sent.calls += 1;
+            if is_rtcp {
+                continue;
+            }
+            if self.buf[1] & 0x7f == RTX {
+                sent.padding += packets;
+            } else {
+                sent.packets += packets;
+            }
+            let viewer = usize::from(transmit.destination.port() - address(1).port());
+            if let Some(reporter) = self.reporters.get_mut(viewer) {
+                reporter.sent.extend((0..packets).map(|_| self.now));
+            }
         }
         sent
     }
 
     /// Time passes until the next picture; feedback and reports are written.
-    pub(crate) fn advance(&mut self) {
+    pub(crate) fn advance(&mut self) -> Sent {
+        let mut sent = Sent::default();
         let end = self.now + FRAME;
         while let Some(due) = self.engine.poll_timeout().filter(|due| *due <= end) {
             self.now = self.now.max(due);
             self.engine.handle_timeout(self.now);
-            self.send();
+            let more = self.send();
+            sent.calls += more.calls;
+            sent.packets += more.packets;
+            sent.padding += more.padding;
             while self.engine.poll_event().is_some() {}
         }
         self.now = end;
+        sent
     }
 }
 
-/// A VP8 payload with a picture id (RFC 7741 section 4.2); the first picture is a keyframe.
+impl Reporter {
+    /// Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1) in one run of small deltas.
+    fn write(&mut self, start: Instant) {
+        self.report.clear();
+        let Some(first) = self.sent.first() else {
+            return;
+        };
+        let ticks = |at: &Instant| (*at - start).as_micros() / 250;
+        let count = u16::try_from(self.sent.len()).expect("few packets in a report");
+        let reference = u32::try_from(ticks(first) / 256).expect("a short meeting");
+        self.report
+            .extend([0x8f, 205, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1]);
+        self.report.extend(self.next.to_be_bytes());
+        self.report.extend(count.to_be_bytes());
+        self.report.extend(&reference.to_be_bytes()[1..]);
+        self.report.push(self.reports);
+        self.report.extend((0x2000 | count).to_be_bytes());
+        let mut before = u128::from(reference) * 256;
+        for at in &self.sent {
+            let delta = u8::try_from(ticks(at) - before).expect("less than 64 ms");
+            self.report.push(delta);
+            before = ticks(at);
+        }
+        while !self.report.len().is_multiple_of(4) {
+            self.report.push(0);
+        }
+        let words = u16::try_from(self.report.len() / 4 - 1).expect("short");
+        self.report[2..4].copy_from_slice(&words.to_be_bytes());
+        self.next = self.next.wrapping_add(count);
+        self.reports = self.reports.wrapping_add(1);
+        self.sent.clear();
+        self.seal.seal_rtcp(&mut self.report).expect("room");
+    }
+}
+
+/// A VP8 payload with a picture id (RFC 7741 section 4.2); one picture a second is a keyframe.
 fn payload(picture: u16, index: usize) -> [u8; PAYLOAD] {
     let mut payload = [0x55; PAYLOAD];
     let [high, low] = (picture | 0x8000).to_be_bytes();
     let starts = if index == 0 { 0x10 } else { 0 };
     payload[..4].copy_from_slice(&[0x80 | starts, 0x80, high, low]);
     if index == 0 {
-        let is_delta = u8::from(picture != 0);
+        let is_delta = u8::from(!picture.is_multiple_of(30));
         payload[4..14].copy_from_slice(&[is_delta, 0, 0, 0x9d, 1, 0x2a, 0, 5, 0xd0, 2]);
     }
     payload
@@ -212,12 +327,17 @@ fn master(index: u16, side: u8) -> SrtpMaster {
 }
 
 /// The speaker is number 0 and sends one camera; everyone else has three audio slots and one video slot.
-fn offer(index: u16) -> (Negotiate, KeyedLeg) {
+fn offer(index: u16, reports: bool) -> (Negotiate, KeyedLeg) {
+    let feedback = if reports {
+        "a=rtcp-fb:96 transport-cc\r\n"
+    } else {
+        ""
+    };
     let video = |mid: u8, rest: &str| {
         format!(
             "m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\na=rtcp-mux\r\na=rtpmap:96 VP8/90000\r\n\
              a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n\
-             a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n{rest}"
+             a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n{feedback}{rest}"
         )
     };
     let audio = |mid: u8| {
