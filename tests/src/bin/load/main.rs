@@ -50,7 +50,7 @@ struct Options {
     /// Seconds to measure.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// Milliseconds between two reports of a subscriber's arrivals. Chromium takes 50 to 250, and 50 for a picture of this rate.
+    /// Milliseconds between two reports of a subscriber's arrivals. libwebrtc takes 50 to 250.
     #[arg(long, default_value_t = 50)]
     feedback: u64,
     /// Processor to run on.
