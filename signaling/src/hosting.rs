@@ -81,6 +81,8 @@ pub(crate) struct Baton {
     pub(crate) lines: BTreeMap<ParticipantId, Line>,
     /// When a line was probed last.
     pub(crate) probed: Option<Instant>,
+    /// Renewals in a row in which the present host was not up to it.
+    pub(crate) strained: u8,
     /// Whose computers failed, and when.
     pub(crate) failures: BTreeMap<ParticipantId, Instant>,
     /// What came out for each computer at the last look.
@@ -141,6 +143,7 @@ impl Baton {
             since: None,
             lines: BTreeMap::new(),
             probed: None,
+            strained: 0,
             failures: BTreeMap::new(),
             judged: BTreeMap::new(),
             looked: None,

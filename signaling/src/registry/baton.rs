@@ -228,6 +228,7 @@ impl Registry {
         baton.mover = None;
         baton.guess = None;
         baton.since = Some(now.instant);
+        baton.strained = 0;
         let rules = &self.config.limits.hosting.election;
         baton.election.changed(rules, now.instant);
         baton.losses = crate::hosting::losses::Losses::default();

@@ -8,7 +8,7 @@ use baton_protocol::{
 };
 
 use crate::hosting::election::{
-    Carrier, Facts, Forecast, Judgement, Line, judge, overload, probe_target,
+    Carrier, Facts, Forecast, Judgement, Line, STRAINED, judge, overload, probe_target,
 };
 use crate::now::Now;
 use crate::participant::{Participant, Stay};
@@ -171,9 +171,16 @@ impl Registry {
         }
     }
 
-    /// How the host that carries the call is doing: one that is not up to it hands back at once.
+    /// How the host that carries the call is doing: one that is not up to it hands back.
     pub(super) fn watch_load(&mut self, room: &RoomId, load: &HostLoad, now: Now) {
-        if overload(load).is_none() {
+        let Some(entry) = self.rooms.get_mut(room) else {
+            return;
+        };
+        entry.baton.strained = match overload(load) {
+            Some(_) => entry.baton.strained.saturating_add(1),
+            None => 0,
+        };
+        if entry.baton.strained < STRAINED {
             return;
         }
         self.note_failure(room, now.instant);

@@ -148,6 +148,13 @@ fn a_line_that_fills_sends_the_call_back_and_is_not_asked_again() {
         count: 1,
         load,
     };
+    stage.host_says(COMPUTER, renew.clone());
+    assert_eq!(
+        stage.hosting(BO).moving,
+        None,
+        "that may have been a moment"
+    );
+    stage.wait(Duration::from_secs(2));
     stage.host_says(COMPUTER, renew);
     let moving = stage.hosting(BO).moving.expect("back to the server");
     assert_eq!(moving.to.host, ana.host.host);

@@ -19,7 +19,10 @@ fn lost(epoch: u32) -> PeerMessage {
 }
 
 fn renew(stage: &mut Stage, room: &baton_protocol::RoomId, epoch: u32, count: u32) {
-    let load = HostLoad::default();
+    let load = HostLoad {
+        cpu_free_percent: 100,
+        ..HostLoad::default()
+    };
     stage.host_says(
         COMPUTER,
         HostMessage::Renew {
