@@ -36,9 +36,13 @@ describe('what one may do about it', () => {
     expect(choose(grants({ host: true }), {}, 1)).toBe(true);
   });
 
-  test('a computer that cannot, that does already or is about to is no choice', () => {
+  test('a computer that would not be chosen by itself may be chosen by hand', () => {
+    const candidates = [{ seat, fit: false, why_not: ['it came a moment ago'] }];
+    expect(choose(grants({ moderate: true }), { candidates })).toBe(true);
+  });
+
+  test('a computer that carries the call already or is about to is no choice', () => {
     const may = grants({ moderate: true });
-    expect(choose(may, { candidates: [{ seat, fit: false, why_not: ['it runs from its battery'] }] })).toBe(false);
     expect(choose(may, atAnas)).toBe(false);
     expect(choose(may, { moving: { epoch: 2, to: seat, phase: 'switch' } })).toBe(false);
   });

@@ -33,10 +33,10 @@ type Asking = Pick<CallState, 'hosting' | 'grants' | 'me'>;
 
 export function choicesOf({ hosting, grants, me }: Asking): Choice[] {
   return (hosting?.candidates ?? []).map((candidate) => {
-    const { seat, fit } = candidate;
+    const { seat } = candidate;
     const isCarrying = hosting?.term.host === seat.host;
     const may = grants?.moderate === true || (grants?.host === true && seat.owner === me);
-    return { candidate, isCarrying, isPossible: may && fit && !isCarrying && hosting?.moving?.to.host !== seat.host };
+    return { candidate, isCarrying, isPossible: may && !isCarrying && hosting?.moving?.to.host !== seat.host };
   });
 }
 
