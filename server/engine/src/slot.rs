@@ -399,7 +399,10 @@ impl Slot {
                 weight: stored.entry.weight(),
                 retransmission_of: None,
             };
-            let Passage::Keep { ends_picture } = reading.trim.judge(&stored.entry.peek, target)
+            let Passage::Keep { ends_picture } =
+                reading
+                    .trim
+                    .judge(&stored.entry.peek, stored.entry.seq, target)
             else {
                 stats.drop_packets(DropReason::Layer, 1);
                 if let Some(rewrite) = self.forwarder.skip(stored.entry) {

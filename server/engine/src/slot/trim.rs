@@ -10,6 +10,8 @@ use crate::codec::Peek;
 pub(crate) struct Trim {
     spatial: u8,
     temporal: u8,
+    /// Number of the newest packet that was left out, as its publisher counts: what comes late from before it says nothing about what follows.
+    left_out: u64,
     /// What became of the packet before, for those that do not say where they belong.
     last: Passage,
 }
@@ -29,6 +31,7 @@ impl Default for Trim {
         Self {
             spatial: u8::MAX,
             temporal: u8::MAX,
+            left_out: 0,
             last: Passage::Keep {
                 ends_picture: false,
             },
@@ -46,13 +49,13 @@ impl Trim {
         }
     }
 
-    /// Judges the next packet in order. Layers change between pictures only.
-    pub(crate) fn judge(&mut self, peek: &Peek, target: Quality) -> Passage {
+    /// Judges the next packet, whose number is `seq`. Layers change between pictures only.
+    pub(crate) fn judge(&mut self, peek: &Peek, seq: u64, target: Quality) -> Passage {
         if peek.continuation {
             return self.last;
         }
         if peek.starts_frame {
-            self.approach(peek, target);
+            self.approach(peek, seq < self.left_out, target);
         }
         let passes = peek.temporal <= self.temporal && peek.spatial <= self.spatial;
         self.last = if passes {
@@ -60,6 +63,7 @@ impl Trim {
                 ends_picture: peek.ends_frame && peek.spatial == self.spatial,
             }
         } else {
+            self.left_out = self.left_out.max(seq);
             Passage::LeaveOut
         };
         self.last
@@ -70,14 +74,14 @@ impl Trim {
         target.spatial.min(highest) > self.spatial
     }
 
-    fn approach(&mut self, peek: &Peek, target: Quality) {
-        if peek.keyframe {
+    fn approach(&mut self, peek: &Peek, is_late: bool, target: Quality) {
+        if peek.keyframe && !is_late {
             *self = Self::at_keyframe(target);
             return;
         }
         self.spatial = self.spatial.min(target.spatial);
         self.temporal = self.temporal.min(target.temporal);
-        if self.temporal == target.temporal {
+        if self.temporal == target.temporal || is_late {
             return;
         }
         let reached = match peek.switch_to {
@@ -115,7 +119,7 @@ mod tests {
     }
 
     fn passes(trim: &mut Trim, peek: Peek, target: Quality) -> bool {
-        trim.judge(&peek, target) != Passage::LeaveOut
+        trim.judge(&peek, 0, target) != Passage::LeaveOut
     }
 
     #[test]
@@ -163,7 +167,7 @@ mod tests {
     #[test]
     fn a_picture_ends_with_the_highest_spatial_layer_that_is_kept() {
         let mut trim = Trim::at_keyframe(target(1, 2));
-        let ends = |trim: &mut Trim, spatial| trim.judge(&frame(spatial, 0), target(1, 2));
+        let ends = |trim: &mut Trim, spatial| trim.judge(&frame(spatial, 0), 0, target(1, 2));
         assert_eq!(
             ends(&mut trim, 0),
             Passage::Keep {
@@ -184,6 +188,24 @@ mod tests {
         };
         assert!(passes(&mut trim, keyframe, target(2, 2)));
         assert!(passes(&mut trim, frame(2, 0), target(2, 2)));
+    }
+
+    #[test]
+    fn what_comes_late_does_not_open_what_was_left_out_after_it() {
+        let mut trim = Trim::default();
+        let (low, high) = (target(u8::MAX, 0), target(u8::MAX, 2));
+        let sync = |temporal| Peek {
+            switch_up: true,
+            ..frame(0, temporal)
+        };
+        assert_eq!(trim.judge(&sync(1), 201, low), Passage::LeaveOut);
+        for (seq, peek) in [(186, frame(0, 0)), (187, sync(2)), (188, sync(1))] {
+            let is_base = peek.temporal == 0;
+            assert_eq!(trim.judge(&peek, seq, high) != Passage::LeaveOut, is_base);
+        }
+        let needs_201 = trim.judge(&frame(0, 2), 202, high);
+        assert_eq!(needs_201, Passage::LeaveOut);
+        assert_ne!(trim.judge(&sync(2), 204, high), Passage::LeaveOut);
     }
 
     #[test]
