@@ -101,11 +101,11 @@ async fn until(
     }
 }
 
-/// Waits until a computer could carry the call, and asks for it.
+/// Waits until a computer is offered, and asks for it by hand.
 async fn pass_to_computer(guest: &mut Watcher) -> HostId {
     let offered = |all: &[&mut Watcher]| {
         let hosting = all[0].guest.call.hosting();
-        hosting.is_some_and(|hosting| hosting.candidates.iter().any(|one| one.fit))
+        hosting.is_some_and(|hosting| !hosting.candidates.is_empty())
     };
     until(&mut [&mut *guest], "candidate", offered).await;
     let to = guest.guest.call.hosting().unwrap().candidates[0].seat.host;
