@@ -99,7 +99,7 @@ export const de = {
   noComputers: 'Keine. Wer das Gespräch tragen will, bietet mit dem Programm baton-client einen Computer an.',
   carriesNow: 'Trägt gerade das Gespräch',
   couldCarry: 'Könnte das Gespräch tragen',
-  cannotCarry: 'Kann das Gespräch gerade nicht tragen: {reason}',
+  cannotCarry: 'Würde gerade nicht von selbst gewählt: {reason}',
   hostOn: 'Über {name} führen',
   backToServer: 'Zurück zum Server',
   stopMoving: 'Bleiben, wo es ist',

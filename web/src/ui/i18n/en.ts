@@ -97,7 +97,7 @@ export const en = {
   noComputers: 'None. Whoever wants to carry the call offers a computer with the program baton-client.',
   carriesNow: 'Carries the call now',
   couldCarry: 'Could carry the call',
-  cannotCarry: 'Cannot carry the call now: {reason}',
+  cannotCarry: 'Would not be chosen by itself now: {reason}',
   hostOn: 'Host on {name}',
   backToServer: 'Back to the server',
   stopMoving: 'Stay where it is',
