@@ -63,6 +63,7 @@ pub struct Engine {
     /// Who is being woken, kept for its memory.
     due: Vec<(Tick, Sleeper)>,
     dirty: Vec<Key>,
+    serving: Option<fanout::Serving>,
     sending: VecDeque<Key>,
     wanted_keyframes: Vec<(Key, usize)>,
     /// Kept for their memory.
@@ -104,6 +105,7 @@ impl Engine {
             sleepers: BinaryHeap::new(),
             due: Vec::new(),
             dirty: Vec::new(),
+            serving: None,
             sending: VecDeque::new(),
             wanted_keyframes: Vec::new(),
             allocator: Allocator::default(),

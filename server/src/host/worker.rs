@@ -24,9 +24,13 @@ use super::snapshot::{PERIOD, Snapshot, Traffic};
 use super::socket::{Batch, MediaSocket};
 use super::streams::{Happening, Streams};
 use super::tenure::Tenure;
+use burst::Burst;
 use leave::Meter;
+use rest::{REST, Rest};
 
+mod burst;
 mod leave;
+mod rest;
 #[cfg(test)]
 mod standin;
 
@@ -63,7 +67,8 @@ pub(crate) struct Worker {
     streams: Streams,
     happenings: mpsc::Receiver<Happening>,
     batch: Batch,
-    outgoing: Vec<u8>,
+    burst: Burst,
+    rest: Rest,
     traffic: Traffic,
     snapshots: watch::Sender<Snapshot>,
     publish_at: Instant,
@@ -90,7 +95,8 @@ impl Worker {
             streams: Streams::default(),
             happenings,
             batch: Batch::new(),
-            outgoing: Vec::with_capacity(LARGEST_TRANSMIT),
+            burst: Burst::new(),
+            rest: Rest::new(now),
             traffic: Traffic::default(),
             snapshots,
             publish_at: now,
@@ -113,12 +119,15 @@ impl Worker {
             self.take_over(now);
             self.take_streams(now);
             self.expire(now);
-            self.transmit(&sockets, now).await;
+            let has_sent = self.transmit(&sockets, now).await;
             self.renew();
             self.report(&sockets);
             self.publish(&mut sockets, now);
             if is_last {
                 return Ok(());
+            }
+            if self.rest.note_turn(has_sent, now) {
+                tokio::time::sleep(REST).await;
             }
             wake = self.sleep(&sockets).await;
         }
@@ -275,23 +284,29 @@ impl Worker {
     }
 
     /// Everything the engine wants sent. A full send buffer is waited for once per turn; after that what does not fit is lost.
-    async fn transmit(&mut self, sockets: &[MediaSocket], now: Instant) {
-        let mut has_waited = false;
-        while let Some(transmit) = self.engine.poll_transmit(&mut self.outgoing, now) {
-            if !self.may_send() {
-                self.traffic.withheld += 1;
-                continue;
+    /// False: there was nothing.
+    async fn transmit(&mut self, sockets: &[MediaSocket], now: Instant) -> bool {
+        let (mut has_sent, mut has_waited) = (false, false);
+        let mut burst = std::mem::take(&mut self.burst);
+        while burst.fill(&mut self.engine, now) {
+            has_sent = true;
+            for (transmit, bytes) in burst.calls() {
+                if !self.may_send() {
+                    self.traffic.withheld += 1;
+                    continue;
+                }
+                if self.streams.send(transmit, bytes, &mut self.traffic) {
+                    continue;
+                }
+                let Some(socket) = sockets.iter().find(|s| s.reaches(transmit.destination)) else {
+                    self.traffic.send_errors += 1;
+                    continue;
+                };
+                send(socket, transmit, bytes, &mut self.traffic, &mut has_waited).await;
             }
-            let bytes = self.outgoing.get(..transmit.size).unwrap_or(&self.outgoing);
-            if self.streams.send(&transmit, bytes, &mut self.traffic) {
-                continue;
-            }
-            let Some(socket) = sockets.iter().find(|s| s.reaches(transmit.destination)) else {
-                self.traffic.send_errors += 1;
-                continue;
-            };
-            send(socket, &transmit, bytes, &mut self.traffic, &mut has_waited).await;
         }
+        self.burst = burst;
+        has_sent
     }
 
     /// What the engine has to say, to signaling and to the other workers.
@@ -473,5 +488,3 @@ const SEND_PATIENCE: Duration = Duration::from_millis(5);
 
 /// How often switched-off segmentation is tried again.
 const REVIVE: Duration = Duration::from_secs(60);
-
-const LARGEST_TRANSMIT: usize = 64 * 1024;

@@ -14,6 +14,13 @@ use crate::time::Tick;
 /// Timers are not finer than this anyway.
 const LEAST_PAUSE: Duration = Duration::from_millis(1);
 
+/// A room whose legs are being served.
+pub(super) struct Serving {
+    room: Key,
+    /// Place of the leg whose turn is next.
+    next: usize,
+}
+
 impl Engine {
     /// Fills `buf` with the next datagrams to send. `None`: nothing is left until the next input. Call it after feeding everything there is.
     pub fn poll_transmit(&mut self, buf: &mut Vec<u8>, now: Instant) -> Option<Transmit> {
@@ -53,26 +60,41 @@ impl Engine {
                 self.schedule_leg(key, leg_deadline(self.legs.get(key)));
                 continue;
             }
-            let room = self.dirty.pop()?;
-            self.serve(room, tick);
+            let serving = match self.serving.take() {
+                Some(serving) => serving,
+                None => self.begin_serving(tick)?,
+            };
+            self.serve(serving, tick);
         }
     }
 
-    /// Lists for every leg of a room what it is to be sent.
-    fn serve(&mut self, key: Key, now: Tick) {
-        let Some(room) = self.rooms.get_mut(key) else {
-            return;
-        };
-        room.is_dirty = false;
-        room.release(now);
-        for index in 0..room.legs.len() {
-            let leg = self.rooms.get(key).and_then(|room| room.legs.get(index));
-            if let Some(&leg) = leg {
-                self.serve_leg(key, leg, now);
+    /// Takes up a room in which there is something new.
+    fn begin_serving(&mut self, now: Tick) -> Option<Serving> {
+        let room = self.dirty.pop()?;
+        if let Some(room) = self.rooms.get_mut(room) {
+            room.is_dirty = false;
+            room.release(now);
+        }
+        Some(Serving { room, next: 0 })
+    }
+
+    /// Lists what the next leg of a room is to be sent that is to be sent something. One at a time, so that it is sealed while its
+    /// state is still in the cache.
+    fn serve(&mut self, serving: Serving, now: Tick) {
+        let Serving { room, mut next } = serving;
+        while let Some(&leg) = self.rooms.get(room).and_then(|room| room.legs.get(next)) {
+            next += 1;
+            self.serve_leg(room, leg, now);
+            if !self.sending.is_empty() {
+                if !self.wanted_keyframes.is_empty() {
+                    self.pass_wishes(room, now);
+                }
+                self.serving = Some(Serving { room, next });
+                return;
             }
         }
-        self.pass_wishes(key, now);
-        self.schedule_room(key, now);
+        self.pass_wishes(room, now);
+        self.schedule_room(room, now);
     }
 
     /// Goes on with what had to wait for a leg's line.
