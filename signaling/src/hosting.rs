@@ -110,6 +110,8 @@ pub(crate) struct Told {
     /// Nothing is known of what it is now: it has linked again.
     pub(crate) role: Option<HostRole>,
     pub(crate) grant: Option<String>,
+    /// It was not said: a server serves whoever it is asked to serve.
+    pub(crate) is_unsaid: bool,
 }
 
 /// A grant, signed.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use baton_protocol::{
-    Epoch, HostCommand, HostId, HostLoad, HostMessage, HostingPolicy, Joined, LineQuality,
-    MoveStep, PeerMessage,
+    Epoch, HostCommand, HostId, HostLoad, HostMessage, HostRole, HostingPolicy, Joined,
+    LineQuality, MoveStep, PeerMessage,
 };
 
 use super::moving::*;
@@ -98,6 +98,32 @@ fn a_good_line_is_measured_and_then_carries_the_call() {
         assert!(waited <= 30, "promoted within 30 s of qualifying: {host}");
     }
     assert!(waited >= 8, "not before it has led for 10 s: {waited}");
+}
+
+#[test]
+fn a_server_is_told_that_it_measures_once_there_is_a_computer_and_not_before() {
+    let mut stage = Stage::open();
+    let (ana, _) = two(&mut stage);
+    let serve = |stage: &mut Stage| {
+        let told = stage.told(HOST);
+        let served = told.into_iter().filter_map(|command| match command {
+            HostCommand::Serve {
+                epoch,
+                role,
+                lease_ms,
+                ..
+            } => Some((epoch, role, lease_ms)),
+            _ => None,
+        });
+        served.collect::<Vec<_>>()
+    };
+    assert_eq!(serve(&mut stage), [], "it goes without saying");
+    let owner = owner_of(&mut stage, ANA);
+    link_computer(&mut stage, owner, None, Vec::new());
+    let active = (ana.host.epoch, HostRole::Active, None);
+    assert_eq!(serve(&mut stage), [active]);
+    stage.wait(Duration::from_secs(5));
+    assert_eq!(serve(&mut stage), [], "once");
 }
 
 #[test]
