@@ -79,8 +79,8 @@ pub(crate) struct Baton {
     pub(crate) since: Option<Instant>,
     /// What the server measured of everybody's line.
     pub(crate) lines: BTreeMap<ParticipantId, Line>,
-    /// When a line was probed last.
-    pub(crate) probed: Option<Instant>,
+    /// Whose line was probed, when last, and how often.
+    pub(crate) probed: BTreeMap<ParticipantId, (Instant, u32)>,
     /// Renewals in a row in which the present host was not up to it.
     pub(crate) strained: u8,
     /// Whose computers failed, and when.
@@ -144,7 +144,7 @@ impl Baton {
             is_pinned: false,
             since: None,
             lines: BTreeMap::new(),
-            probed: None,
+            probed: BTreeMap::new(),
             strained: 0,
             failures: BTreeMap::new(),
             judged: BTreeMap::new(),

@@ -26,10 +26,12 @@ pub struct ElectionRules {
     pub changes_in: Duration,
     /// How long a computer is not asked again that failed.
     pub back_off: Duration,
-    /// Between two probes of one line.
+    /// Between the first two probes of one line; twice as long each time after, for they cost its owner something.
     pub probe_every: Duration,
     /// How long a measurement counts.
     pub measured: Duration,
+    /// Share of one core that has to be free, in percent.
+    pub cpu_free_percent: u16,
 }
 
 impl Default for ElectionRules {
@@ -44,6 +46,7 @@ impl Default for ElectionRules {
             back_off: Duration::from_secs(600),
             probe_every: Duration::from_secs(60),
             measured: Duration::from_secs(180),
+            cpu_free_percent: 50,
         }
     }
 }
@@ -133,7 +136,8 @@ pub(crate) fn judge(facts: &Facts<'_>, forecast: &Forecast, rules: &ElectionRule
     against(fitness.metered, "its line costs by the byte");
     let is_low = matches!(fitness.power, PowerSource::Battery(percent) if percent <= 50);
     against(is_low, "its battery is not full enough");
-    against(fitness.cpu_free_percent < 50, "its processor is busy");
+    let is_busy = fitness.cpu_free_percent < rules.cpu_free_percent;
+    against(is_busy, "its processor is busy");
     let cap = fitness.guests_cap.map(u32::from);
     let is_over = cap.is_some_and(|cap| cap < forecast.guests);
     against(is_over, "its owner allows fewer people");
@@ -161,6 +165,15 @@ pub(crate) fn judge(facts: &Facts<'_>, forecast: &Forecast, rules: &ElectionRule
         wants_probe,
     }
 }
+
+/// When a line may be probed again that was `times` times, at `last` the last time.
+pub(crate) fn probe_due(last: Instant, times: u32, rules: &ElectionRules) -> Instant {
+    let doublings = times.saturating_sub(1).min(MOST_DOUBLINGS);
+    last + rules.probe_every * 2_u32.pow(doublings)
+}
+
+/// A line that never was good enough is probed every half an hour by default.
+const MOST_DOUBLINGS: u32 = 5;
 
 /// Bits per second for which a line is worth probing.
 pub(crate) fn probe_target(forecast: &Forecast) -> u64 {

@@ -127,6 +127,44 @@ fn a_server_is_told_that_it_measures_once_there_is_a_computer_and_not_before() {
 }
 
 #[test]
+fn a_line_that_never_carries_enough_is_probed_ever_more_rarely() {
+    let (mut stage, ana, _) = setting();
+    let mut probes = 0;
+    for _ in 0..1800 {
+        measure(&mut stage, &ana, 1);
+        let told = stage.told(COMPUTER);
+        let is_probe = |command: &&HostCommand| matches!(command, HostCommand::ProbeUplink { .. });
+        probes += told.iter().filter(is_probe).count();
+    }
+    // After 1, 2, 4, 8, 16 and 32 minutes.
+    assert_eq!(probes, 6, "in an hour");
+}
+
+#[test]
+fn a_computer_that_carries_the_call_is_not_probed_and_stays_fit() {
+    let (mut stage, ana, host) = promoted();
+    let epoch = stage.hosting(BO).term.epoch;
+    stage.told(COMPUTER);
+    for count in 1..200 {
+        stage.wait(Duration::from_secs(2));
+        let (room, load) = (ana.room.clone(), HostLoad::default());
+        let renew = HostMessage::Renew {
+            room,
+            epoch,
+            count,
+            load,
+        };
+        stage.host_says(COMPUTER, renew);
+    }
+    let hosting = stage.hosting(BO);
+    assert_eq!(hosting.term.host, host);
+    assert!(hosting.candidates[0].fit, "{:?}", hosting.candidates);
+    let told = stage.told(COMPUTER);
+    let is_probe = |command: &HostCommand| matches!(command, HostCommand::ProbeUplink { .. });
+    assert!(!told.iter().any(is_probe), "{told:?}");
+}
+
+#[test]
 fn a_server_only_room_stays_where_it_is() {
     let (mut stage, ana, _) = setting();
     let policy = HostingPolicy::Central;
