@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use baton_protocol::{HostCommand, HostMessage, HostRole, StepDownReason};
+use baton_protocol::{HostCommand, HostLoad, HostMessage, HostRole, StepDownReason};
 use baton_server::{Host, HostLink, Snapshots};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
@@ -149,11 +149,8 @@ impl Keeper {
         let _ = self.to_host.send(command).await;
     }
 
-    async fn handle_message(&mut self, mut message: HostMessage) {
+    async fn handle_message(&mut self, message: HostMessage) {
         self.watch.note_message(&message);
-        if let HostMessage::Renew { load, .. } = &mut message {
-            load.cpu_free_percent = self.processor.free_percent();
-        }
         self.say(message).await;
     }
 
@@ -170,8 +167,13 @@ impl Keeper {
         let sent = sum(|one| one.engine.bytes_out + one.engine.padding_bytes_out);
         let fresh = sent.saturating_sub(std::mem::replace(&mut self.sent, sent));
         self.ledger.add(fresh, SystemTime::now());
-        self.watch
-            .note_sent(fresh * 8, sum(|one| one.engine.legs_queueing));
+        let legs = |figure| u16::try_from(sum(figure)).unwrap_or(u16::MAX);
+        let load = HostLoad {
+            legs: legs(|one| one.engine.legs_connected),
+            legs_queueing: legs(|one| one.engine.legs_queueing),
+            ..HostLoad::default()
+        };
+        self.watch.note_sent(fresh * 8, &load);
         let conditions = self.conditions();
         let reason = if has_slept {
             self.watch.is_active().then_some(StepDownReason::Suspend)

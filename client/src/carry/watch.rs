@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use baton_protocol::{
-    Epoch, Fitness, HostCommand, HostMessage, HostRole, LegId, LegState, ParticipantId,
+    Epoch, Fitness, HostCommand, HostLoad, HostMessage, HostRole, LegId, LegState, ParticipantId,
     PowerSource, RoomId, StepDownReason,
 };
 
@@ -131,10 +131,13 @@ impl Watch {
         }
     }
 
-    /// Once a second: bits that were sent in it, and lines whose packets wait too long.
-    pub(super) fn note_sent(&mut self, bits: u64, queueing: u64) {
+    /// Once a second: bits that were sent in it, and how its lines do.
+    pub(super) fn note_sent(&mut self, bits: u64, load: &HostLoad) {
         self.sent_bps = bits;
-        self.crowded = if queueing > 0 { self.crowded + 1 } else { 0 };
+        self.crowded = match load.is_general(load.legs_queueing) {
+            true => self.crowded + 1,
+            false => 0,
+        };
         if self.is_active() {
             self.news.push_back(Carrying::Load {
                 guests: self.guests(),
@@ -271,13 +274,21 @@ mod tests {
     #[test]
     fn a_line_that_is_full_for_two_seconds_is_too_much() {
         let mut watch = watch(Caps::default());
-        for (queueing, reason) in [
-            (1, None),
-            (0, None),
-            (1, None),
-            (2, Some(StepDownReason::Overload)),
+        let full = Some(StepDownReason::Overload);
+        for (legs, legs_queueing, reason) in [
+            (3, 1, None),
+            (3, 0, None),
+            (4, 2, None),
+            (4, 1, None),
+            (4, 2, None),
+            (4, 2, full),
         ] {
-            watch.note_sent(1000, queueing);
+            let load = HostLoad {
+                legs,
+                legs_queueing,
+                ..HostLoad::default()
+            };
+            watch.note_sent(1000, &load);
             assert_eq!(watch.reason_to_stop(&mains()), reason);
         }
     }

@@ -24,9 +24,10 @@ use super::snapshot::{PERIOD, Snapshot, Traffic};
 use super::socket::{Batch, MediaSocket};
 use super::streams::{Happening, Streams};
 use super::tenure::Tenure;
-use leave::Meter;
+use meter::Meter;
 
 mod leave;
+mod meter;
 #[cfg(test)]
 mod standin;
 
@@ -269,7 +270,9 @@ impl Worker {
     }
 
     fn expire(&mut self, now: Instant) {
-        if self.engine.poll_timeout().is_some_and(|due| due <= now) {
+        let due = self.engine.poll_timeout();
+        if let Some(due) = due.filter(|due| *due <= now) {
+            self.meter.note_late(now - due);
             self.engine.handle_timeout(now);
         }
     }

@@ -205,19 +205,36 @@ fn score(facts: &Facts<'_>, fitness: &Fitness, safe: u64, forecast: &Forecast) -
     (headroom + mains + reach + saved - 150.0 * leaves - failed) as i32
 }
 
-/// Renewals in a row that tell of trouble before the call goes back: one alone may have been a moment.
-pub(crate) const STRAINED: u8 = 2;
+/// Why a computer is not up to carrying the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Overload {
+    /// For people.
+    pub(crate) why: &'static str,
+    /// Renewals in a row that tell of it before the call goes back: one alone may have been a moment.
+    pub(crate) patience: u8,
+}
 
-/// Why a computer is not up to carrying the call, if it is not. A processor that is too slow shows in how long packets wait.
-pub(crate) fn overload(load: &HostLoad) -> Option<&'static str> {
-    if load.queue_ms > 100 {
-        return Some("packets wait too long for its line");
+/// Is a computer up to carrying the call? What only one guest has trouble with is that guest's line.
+pub(crate) fn overload(load: &HostLoad) -> Option<Overload> {
+    let because = |why, patience| Some(Overload { why, patience });
+    if load.is_general(load.legs_queueing) {
+        return because("packets wait too long for its line", 2);
     }
-    if load.loss_ppm > 20_000 {
-        return Some("too much of what it sends is lost");
+    if load.is_general(load.legs_losing) {
+        return because("too much of what it sends is lost", 2);
+    }
+    if (1..LEAST_CPU).contains(&load.cpu_free_percent) {
+        return because("its processor is too slow", 2);
+    }
+    if load.is_general(load.legs_short) {
+        // What a line carries is found out anew in each term, and that takes a few seconds.
+        return because("its line is too short for what the call asks of it", 5);
     }
     None
 }
+
+/// Share of the core that forwards that has to be free, in percent.
+const LEAST_CPU: u16 = 15;
 
 /// Who leads, since when, and how often the call has changed hosts.
 #[derive(Debug, Default)]

@@ -4,23 +4,15 @@
 
 use std::time::{Duration, Instant};
 
-use baton_protocol::{HostCommand, HostLoad};
+use baton_protocol::HostCommand;
 
 use super::Worker;
+use super::meter::thread_time;
 use crate::host::clock::{BootTime, Moment};
 use crate::host::tenure::Verdict;
 
 /// A thread that sleeps longer than it has to must be told from one that was stopped.
 const LOOK: Duration = Duration::from_millis(250);
-
-/// Counters at the last renewal.
-#[derive(Debug, Default)]
-pub(super) struct Meter {
-    at: Option<BootTime>,
-    bytes_out: u64,
-    /// Longest queue since then, in milliseconds.
-    queue_ms: u64,
-}
 
 impl Worker {
     /// Tells the tenure that this thread runs.
@@ -62,7 +54,7 @@ impl Worker {
         };
         let now = BootTime::now();
         if tenure.poll_timeout().is_some_and(|due| due <= now) {
-            let load = self.meter.measure(self.engine.stats(), now);
+            let load = self.meter.measure(self.engine.stats(), thread_time(), now);
             tenure.handle_timeout(load, now);
         }
         while let Some(message) = tenure.poll_message() {
@@ -71,33 +63,6 @@ impl Worker {
             } else {
                 self.traffic.messages_dropped += 1;
             }
-        }
-    }
-}
-
-impl Meter {
-    /// Notes how long packets wait, between renewals.
-    pub(super) fn note(&mut self, stats: &baton_engine::Stats) {
-        self.queue_ms = self.queue_ms.max(stats.queue_ms);
-    }
-
-    fn measure(&mut self, stats: &baton_engine::Stats, now: BootTime) -> HostLoad {
-        self.note(stats);
-        let span = self
-            .at
-            .replace(now)
-            .map_or(Duration::ZERO, |at| now.since(at));
-        let bytes = stats.bytes_out + stats.padding_bytes_out;
-        let bits = (bytes - std::mem::replace(&mut self.bytes_out, bytes)) * 8;
-        let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        let queue_ms = std::mem::take(&mut self.queue_ms);
-        HostLoad {
-            legs: u16::try_from(stats.legs_connected).unwrap_or(u16::MAX),
-            sent_bps: (bits * 1000).checked_div(millis).unwrap_or(0),
-            queue_ms: u32::try_from(queue_ms).unwrap_or(u32::MAX),
-            loss_ppm: u32::try_from(stats.loss_ppm).unwrap_or(u32::MAX),
-            // The owner's side knows its processor, and writes that as the message passes by.
-            cpu_free_percent: 0,
         }
     }
 }

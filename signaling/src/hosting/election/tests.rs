@@ -118,29 +118,35 @@ fn a_failure_counts_against_it_for_ten_minutes() {
 #[test]
 fn it_hands_back_when_the_line_fills() {
     let load = HostLoad {
+        legs: 4,
         cpu_free_percent: 100,
         ..HostLoad::default()
     };
     assert_eq!(overload(&load), None);
-    assert!(
-        overload(&HostLoad {
-            queue_ms: 101,
-            ..load
-        })
-        .is_some()
-    );
-    assert!(
-        overload(&HostLoad {
-            loss_ppm: 20_001,
-            ..load
-        })
-        .is_some()
-    );
-    let unknown = HostLoad {
-        cpu_free_percent: 0,
-        ..load
-    };
-    assert_eq!(overload(&unknown), None, "it may not be known");
+    type Change = fn(&mut HostLoad);
+    let bad: [(Change, &str); 5] = [
+        (|load| load.legs_queueing = 2, "wait"),
+        (|load| load.legs_losing = 2, "lost"),
+        (|load| load.cpu_free_percent = 14, "processor"),
+        (|load| load.legs_short = 2, "short"),
+        (|load| (load.legs, load.legs_queueing) = (3, 1), "wait"),
+    ];
+    for (change, word) in bad {
+        let mut load = load;
+        change(&mut load);
+        let overload = overload(&load).expect(word);
+        assert!(overload.why.contains(word), "{overload:?}");
+    }
+    let fine: [(Change, &str); 3] = [
+        (|load| load.cpu_free_percent = 0, "it may not be known"),
+        (|load| load.legs_queueing = 1, "that is the guest's line"),
+        (|load| load.queue_ms = 900, "whose, the number of legs says"),
+    ];
+    for (change, why) in fine {
+        let mut load = load;
+        change(&mut load);
+        assert_eq!(overload(&load), None, "{why}");
+    }
 }
 
 struct Polls {

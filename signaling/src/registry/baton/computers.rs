@@ -91,6 +91,8 @@ impl Registry {
             return;
         };
         if entry.term.host == host {
+            // Whatever the reason, it is not asked again at once.
+            self.note_failure(room, now.instant);
             return self.retreat(room, now);
         }
         let moving = entry.baton.moving.as_ref();

@@ -8,7 +8,7 @@ use baton_protocol::{
 };
 
 use crate::hosting::election::{
-    Carrier, Facts, Forecast, Judgement, Line, STRAINED, judge, overload, probe_due, probe_target,
+    Carrier, Facts, Forecast, Judgement, Line, judge, overload, probe_due, probe_target,
 };
 use crate::now::Now;
 use crate::participant::{Participant, Stay};
@@ -193,11 +193,12 @@ impl Registry {
         let Some(entry) = self.rooms.get_mut(room) else {
             return;
         };
-        entry.baton.strained = match overload(load) {
+        let overload = overload(load);
+        entry.baton.strained = match overload {
             Some(_) => entry.baton.strained.saturating_add(1),
             None => 0,
         };
-        if entry.baton.strained < STRAINED {
+        if overload.is_none_or(|overload| entry.baton.strained < overload.patience) {
             return;
         }
         self.note_failure(room, now.instant);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use baton_protocol::{
     Epoch, HostCommand, HostId, HostLoad, HostMessage, HostRole, HostingPolicy, Joined,
-    LineQuality, MoveStep, PeerMessage,
+    LineQuality, MoveStep, PeerMessage, StepDownReason,
 };
 
 use super::moving::*;
@@ -201,6 +201,8 @@ fn a_line_that_fills_sends_the_call_back_and_is_not_asked_again() {
     let (mut stage, ana, host) = promoted();
     let epoch = stage.hosting(BO).term.epoch;
     let load = HostLoad {
+        legs: 3,
+        legs_queueing: 2,
         queue_ms: 150,
         cpu_free_percent: 100,
         ..HostLoad::default()
@@ -232,6 +234,35 @@ fn a_line_that_fills_sends_the_call_back_and_is_not_asked_again() {
         measure(&mut stage, &ana, 100);
     }
     assert_eq!(asked(&mut stage), None, "{host} failed four minutes ago");
+}
+
+#[test]
+fn a_computer_that_steps_down_is_not_asked_again_at_once() {
+    let (mut stage, ana, host) = promoted();
+    let epoch = stage.hosting(BO).term.epoch;
+    let (room, reason) = (ana.room.clone(), StepDownReason::Owner);
+    stage.host_says(
+        COMPUTER,
+        HostMessage::StepDown {
+            room,
+            epoch,
+            reason,
+        },
+    );
+    let epoch = stage.hosting(BO).moving.expect("back to the server").epoch;
+    for step in [MoveStep::Ready, MoveStep::Switched] {
+        progress(&mut stage, ANA, epoch, step);
+        progress(&mut stage, BO, epoch, step);
+    }
+    stage.told(COMPUTER);
+    for _ in 0..120 {
+        measure(&mut stage, &ana, 100);
+    }
+    assert_eq!(
+        asked(&mut stage),
+        None,
+        "{host} stepped down four minutes ago"
+    );
 }
 
 #[test]
