@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use baton_protocol::{Fitness, HostId, HostLoad, HostingPolicy, PowerSource};
 
+mod written;
+
 /// When a call changes hosts by itself.
 #[derive(Clone, Debug)]
 pub struct ElectionRules {
