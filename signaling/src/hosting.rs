@@ -3,7 +3,7 @@
 //! Owns: the state beside the term (standby, move, leases, what each host was told) and its rules. Does not own: rooms,
 //! participants and messages; `registry/baton` feeds this and carries out what follows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use baton_protocol::{Epoch, HostId, HostRole, HostTerm, Hosting, HostingPolicy, ParticipantId};
@@ -15,6 +15,8 @@ pub(crate) mod moves;
 use election::{Election, Judgement, Line};
 use losses::Losses;
 use moves::Move;
+
+use crate::registry::HostingChange;
 
 pub use election::ElectionRules;
 pub use moves::MoveRules;
@@ -61,6 +63,10 @@ pub(crate) struct Baton {
     /// Who takes over if the host dies.
     pub(crate) standby: Option<HostId>,
     pub(crate) moving: Option<Move>,
+    /// Why the next change of hosts happens.
+    pub(crate) reason: Option<String>,
+    /// What happened lately, newest last.
+    pub(crate) changes: VecDeque<HostingChange>,
     /// Who asked for the move, to be told if it fails.
     pub(crate) mover: Option<ParticipantId>,
     /// Hosts that are not named any more, and until when their legs are left alone.
@@ -134,6 +140,8 @@ impl Baton {
             newest,
             standby: None,
             moving: None,
+            reason: None,
+            changes: VecDeque::new(),
             mover: None,
             draining: BTreeMap::new(),
             losses: Losses::default(),

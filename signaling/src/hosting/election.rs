@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use baton_protocol::{Fitness, HostId, HostLoad, HostingPolicy, PowerSource};
+use baton_protocol::{Fitness, HostId, HostLoad, HostingPolicy, LineQuality, PowerSource};
 
 mod written;
 
@@ -34,6 +34,8 @@ pub struct ElectionRules {
     pub measured: Duration,
     /// Share of one core that has to be free, in percent.
     pub cpu_free_percent: u16,
+    /// Most jitter of what comes from it, in microseconds.
+    pub jitter_us: u32,
 }
 
 impl Default for ElectionRules {
@@ -49,6 +51,7 @@ impl Default for ElectionRules {
             probe_every: Duration::from_secs(60),
             measured: Duration::from_secs(180),
             cpu_free_percent: 50,
+            jitter_us: 12_000,
         }
     }
 }
@@ -71,12 +74,36 @@ pub(crate) struct Line {
     pub(crate) best_bps: u64,
     /// When that was.
     pub(crate) best_at: Instant,
-    /// Newest loss, in parts per million.
+    /// Loss of late, in parts per million.
     pub(crate) loss_ppm: u32,
-    /// Newest jitter, in microseconds.
+    /// Jitter of late, in microseconds.
     pub(crate) jitter_us: u32,
     /// Newest round trip, in microseconds.
     pub(crate) rtt_us: u32,
+}
+
+impl Line {
+    /// What a host says of a line, with what it said before. One report alone makes no line bad; the best lasts for `lasts`.
+    pub(crate) fn with(
+        before: Option<Self>,
+        new: &LineQuality,
+        lasts: Duration,
+        now: Instant,
+    ) -> Self {
+        let best =
+            before.filter(|known| known.best_bps > new.received_bps && now < known.best_at + lasts);
+        let mixed = |before: u32, new: u32| {
+            let sum = 3 * u64::from(before) + u64::from(new);
+            u32::try_from(sum / 4).unwrap_or(u32::MAX)
+        };
+        Self {
+            best_bps: best.map_or(new.received_bps, |best| best.best_bps),
+            best_at: best.map_or(now, |best| best.best_at),
+            loss_ppm: before.map_or(new.loss_ppm, |known| mixed(known.loss_ppm, new.loss_ppm)),
+            jitter_us: before.map_or(new.jitter_us, |known| mixed(known.jitter_us, new.jitter_us)),
+            rtt_us: new.rtt_us,
+        }
+    }
 }
 
 /// All that is known of a computer.
@@ -148,7 +175,7 @@ pub(crate) fn judge(facts: &Facts<'_>, forecast: &Forecast, rules: &ElectionRule
     against(is_over, "its owner allows it to send less than is needed");
     why_not.extend(fitness.objections.iter().cloned());
     if let Some(line) = facts.line {
-        let is_lossy = line.loss_ppm > 10_000 || line.jitter_us > 12_000;
+        let is_lossy = line.loss_ppm > 10_000 || line.jitter_us > rules.jitter_us;
         if is_lossy {
             why_not.push("its line loses or delays too much".to_owned());
         }

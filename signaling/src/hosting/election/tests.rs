@@ -149,6 +149,31 @@ fn it_hands_back_when_the_line_fills() {
     }
 }
 
+#[test]
+fn one_bad_report_makes_no_bad_line_and_several_do() {
+    let now = Instant::now();
+    let report = |jitter_us, received_bps| LineQuality {
+        participant: baton_protocol::ParticipantId(1),
+        received_bps,
+        loss_ppm: 0,
+        jitter_us,
+        rtt_us: 9,
+        estimate_bps: 0,
+    };
+    let lasts = Duration::from_secs(180);
+    let mut line = Line::with(None, &report(1000, 50), lasts, now);
+    let later = now + Duration::from_secs(10);
+    line = Line::with(Some(line), &report(40_000, 7), lasts, later);
+    assert_eq!((line.jitter_us, line.best_bps), (10_750, 50));
+    for _ in 0..3 {
+        line = Line::with(Some(line), &report(40_000, 7), lasts, later);
+    }
+    assert!(line.jitter_us > 25_000, "{line:?}");
+    let much_later = now + Duration::from_secs(181);
+    line = Line::with(Some(line), &report(0, 7), lasts, much_later);
+    assert_eq!((line.best_bps, line.best_at), (7, much_later));
+}
+
 struct Polls {
     election: Election,
     rules: ElectionRules,

@@ -40,13 +40,15 @@ impl ElectionRules {
             "cpu_free" => {
                 self.cpu_free_percent = u16::try_from(whole).unwrap_or(u16::MAX);
             }
+            "jitter" => self.jitter_us = whole.saturating_mul(1000),
             _ => return Err(format!("there is no rule {name:?}; there are {NAMES}")),
         }
         Ok(())
     }
 }
 
-const NAMES: &str = "seasoned, margin, patience, tenure, back_off, probe_every and cpu_free";
+const NAMES: &str =
+    "seasoned, margin, patience, tenure, back_off, probe_every, cpu_free and jitter";
 
 #[cfg(test)]
 mod tests {

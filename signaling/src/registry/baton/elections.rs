@@ -117,6 +117,7 @@ impl Registry {
         let election = &mut entry.baton.election;
         if let Some(next) = election.decide(carrier, &others, policy, rules, now.instant) {
             // Refused where somebody cannot come along, which the next look tells as well.
+            self.give_reason(room, "that computer's line is good enough");
             self.begin_move(room, next, None, now).ok();
         }
     }
@@ -174,16 +175,7 @@ impl Registry {
                 continue;
             }
             let known = entry.baton.lines.get(&new.participant).copied();
-            let best = known.filter(|known| {
-                known.best_bps > new.received_bps && now.instant < known.best_at + measured
-            });
-            let line = Line {
-                best_bps: best.map_or(new.received_bps, |best| best.best_bps),
-                best_at: best.map_or(now.instant, |best| best.best_at),
-                loss_ppm: new.loss_ppm,
-                jitter_us: new.jitter_us,
-                rtt_us: new.rtt_us,
-            };
+            let line = Line::with(known, new, measured, now.instant);
             entry.baton.lines.insert(new.participant, line);
         }
     }
@@ -198,11 +190,12 @@ impl Registry {
             Some(_) => entry.baton.strained.saturating_add(1),
             None => 0,
         };
-        if overload.is_none_or(|overload| entry.baton.strained < overload.patience) {
+        let strained = entry.baton.strained;
+        let Some(overload) = overload.filter(|overload| strained >= overload.patience) else {
             return;
-        }
+        };
         self.note_failure(room, now.instant);
-        self.retreat(room, now);
+        self.retreat(room, overload.why, now);
     }
 
     /// The computer that carries the call has failed: it is not asked again for a while.

@@ -9,6 +9,7 @@ use baton_protocol::{
 
 use super::moving::*;
 use super::stage::*;
+use crate::HostingOrder;
 
 /// Two seconds pass, at the end of which the server says what it measured of Ana's line.
 fn measure(stage: &mut Stage, ana: &Joined, mbps: u64) {
@@ -263,6 +264,48 @@ fn a_computer_that_steps_down_is_not_asked_again_at_once() {
         None,
         "{host} stepped down four minutes ago"
     );
+}
+
+#[test]
+fn an_administrator_sees_what_was_measured_what_happened_and_why() {
+    let (mut stage, ana, host) = promoted();
+    let look = |stage: &mut Stage| {
+        let now = stage.now.instant;
+        let view = stage.registry.hosting_view(&ana.room, now);
+        view.expect("a room")
+    };
+    let view = look(&mut stage);
+    assert_eq!((view.host.host, view.host.owner), (host, Some(ana.me)));
+    assert_eq!(view.standby.expect("a standby").host, ana.host.host);
+    let candidate = &view.candidates[0];
+    assert_eq!(candidate.why_not, [""; 0]);
+    assert!(candidate.score > Some(30), "{candidate:?}");
+    let (line, _) = candidate.line.expect("it was measured");
+    assert_eq!((line.uplink_bps, line.rtt_us), (100_000_000, 20_000));
+    let change = view.changes.last().expect("a change");
+    assert_eq!((change.to, change.has_moved), (host, true));
+    assert!(change.why.contains("good enough"), "{change:?}");
+
+    let room = ana.room.clone();
+    let order = |stage: &mut Stage, order| {
+        let now = stage.now;
+        stage.registry.order_hosting(&room, order, now)
+    };
+    assert!(order(&mut stage, HostingOrder::Abort).is_err());
+    let nobody = HostingOrder::Pass(Some(HostId(77)));
+    assert!(order(&mut stage, nobody).is_err());
+    assert_eq!(order(&mut stage, HostingOrder::Pass(None)), Ok(()));
+    let view = look(&mut stage);
+    assert!(view.moving.is_some() && view.is_pinned);
+    assert_eq!(order(&mut stage, HostingOrder::Abort), Ok(()));
+    let view = look(&mut stage);
+    let change = view.changes.last().expect("a change");
+    assert_eq!((view.moving, change.has_moved), (None, false));
+    assert!(change.why.contains("administrator"), "{change:?}");
+    let central = HostingOrder::Policy(HostingPolicy::Central);
+    assert_eq!(order(&mut stage, central), Ok(()));
+    let view = look(&mut stage);
+    assert!(view.moving.is_some() && !view.is_pinned, "it hands back");
 }
 
 #[test]
