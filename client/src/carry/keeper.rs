@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use baton_protocol::{HostCommand, HostLoad, HostMessage, HostRole, StepDownReason};
+use baton_protocol::{HostCommand, HostMessage, HostRole, StepDownReason};
 use baton_server::{Host, HostLink, Snapshots};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
@@ -167,13 +167,7 @@ impl Keeper {
         let sent = sum(|one| one.engine.bytes_out + one.engine.padding_bytes_out);
         let fresh = sent.saturating_sub(std::mem::replace(&mut self.sent, sent));
         self.ledger.add(fresh, SystemTime::now());
-        let legs = |figure| u16::try_from(sum(figure)).unwrap_or(u16::MAX);
-        let load = HostLoad {
-            legs: legs(|one| one.engine.legs_connected),
-            legs_queueing: legs(|one| one.engine.legs_queueing),
-            ..HostLoad::default()
-        };
-        self.watch.note_sent(fresh * 8, &load);
+        self.watch.note_sent(fresh * 8);
         let conditions = self.conditions();
         let reason = if has_slept {
             self.watch.is_active().then_some(StepDownReason::Suspend)

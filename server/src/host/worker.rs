@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 #[cfg(not(test))]
 pub(crate) use baton_engine::Engine;
-use baton_engine::{Datagram, Event, Routed, Transmit};
+use baton_engine::{Bitrate, Datagram, Event, Routed, Transmit};
 use baton_protocol::{HostCommand, HostMessage};
 #[cfg(test)]
 pub(crate) use standin::Engine;
@@ -56,6 +56,8 @@ pub(crate) struct Worker {
     /// By whose leave it forwards, on a participant's computer.
     tenure: Option<Tenure>,
     meter: Meter,
+    /// What its owner lets it send.
+    uplink: Option<Bitrate>,
     neighbours: Option<Neighbours>,
     control: mpsc::Receiver<Control>,
     messages: mpsc::Sender<HostMessage>,
@@ -81,6 +83,7 @@ impl Worker {
     ) -> Self {
         let now = Instant::now();
         Self {
+            uplink: engine.uplink(),
             engine,
             tenure,
             meter: Meter::default(),
@@ -115,6 +118,7 @@ impl Worker {
             self.take_streams(now);
             self.expire(now);
             self.transmit(&sockets, now).await;
+            self.heed(now);
             self.renew();
             self.report(&sockets);
             self.publish(&mut sockets, now);

@@ -30,6 +30,11 @@ impl Engine {
         }
     }
 
+    /// What all legs together may send, where that is limited.
+    pub fn uplink(&self) -> Option<Bitrate> {
+        self.config.uplink
+    }
+
     /// Compares what every leg of a room shows with what it shall show, and divides each line anew.
     pub(super) fn assign_room(&mut self, key: Key, now: Tick) {
         let Some(room) = self.rooms.get_mut(key) else {

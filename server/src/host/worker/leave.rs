@@ -4,12 +4,16 @@
 
 use std::time::{Duration, Instant};
 
-use baton_protocol::HostCommand;
+use baton_engine::Bitrate;
+use baton_protocol::{HostCommand, StepDownReason};
 
 use super::Worker;
 use super::meter::thread_time;
 use crate::host::clock::{BootTime, Moment};
 use crate::host::tenure::Verdict;
+
+/// Of what the lines were found to carry together, this part is sent while the call is handed back.
+const HELD_BACK: u64 = 3;
 
 /// A thread that sleeps longer than it has to must be told from one that was stopped.
 const LOOK: Duration = Duration::from_millis(250);
@@ -45,6 +49,38 @@ impl Worker {
         if let Verdict::Pass(command) = verdict {
             self.engine.handle_command(command, now);
         }
+    }
+
+    /// Hands the call back when packets wait for too long on several legs, and sends little until it is elsewhere: what
+    /// waits has to get through first.
+    pub(super) fn heed(&mut self, now: Instant) {
+        let Some(tenure) = &mut self.tenure else {
+            return;
+        };
+        if !self.meter.is_look_due(now) {
+            return;
+        }
+        if !tenure.is_active() {
+            self.engine.set_uplink(self.uplink);
+            return self.meter.forget_queue();
+        }
+        let stats = self.engine.stats();
+        if !self.meter.queues_for_long(stats, now) {
+            // Nobody took the call, and what waited is through.
+            if self.meter.has_held_back_for_long(now) {
+                self.engine.set_uplink(self.uplink);
+            }
+            return;
+        }
+        self.meter.hold_back(now);
+        let carried = Bitrate(stats.estimate_sum / HELD_BACK);
+        if tenure.step_down(StepDownReason::Overload) {
+            tracing::warn!(
+                "packets wait for too long on this computer's line; the call is handed back"
+            );
+        }
+        let uplink = self.uplink.map_or(carried, |uplink| uplink.min(carried));
+        self.engine.set_uplink(Some(uplink));
     }
 
     /// Renews the lease where that is due, and passes on what the tenure has to say.

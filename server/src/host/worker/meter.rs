@@ -2,7 +2,7 @@
 //!
 //! Pure but for [`thread_time`]. Does not own whether that is too much: signaling and the computer's owner decide.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use baton_protocol::HostLoad;
 
@@ -19,6 +19,11 @@ pub(super) struct Meter {
     busy: Duration,
     /// How late it came to what was due, all in all, and how often.
     late: (Duration, u32),
+    looked: Option<Instant>,
+    /// Since when several lines have had long queues.
+    queueing: Option<Instant>,
+    /// Since when little is sent because of that.
+    held_back: Option<Instant>,
 }
 
 impl Meter {
@@ -30,6 +35,44 @@ impl Meter {
     /// The thread came so late to something.
     pub(super) fn note_late(&mut self, late: Duration) {
         self.late = (self.late.0 + late, self.late.1.saturating_add(1));
+    }
+
+    /// Is it time to look at the queues again?
+    pub(super) fn is_look_due(&mut self, now: Instant) -> bool {
+        let is_due = self.looked.is_none_or(|at| now >= at + LOOK);
+        if is_due {
+            self.looked = Some(now);
+        }
+        is_due
+    }
+
+    /// Have packets waited on several lines without a break for as long as can be borne?
+    pub(super) fn queues_for_long(&mut self, stats: &baton_engine::Stats, now: Instant) -> bool {
+        self.note(stats);
+        let load = HostLoad {
+            legs: legs(stats.legs_connected),
+            ..HostLoad::default()
+        };
+        if !load.is_general(legs(stats.legs_queueing)) {
+            self.queueing = None;
+            return false;
+        }
+        now >= *self.queueing.get_or_insert(now) + BORNE
+    }
+
+    pub(super) fn hold_back(&mut self, now: Instant) {
+        self.held_back = Some(now);
+    }
+
+    /// True once, when nothing has waited for so long that as much may be sent as before.
+    pub(super) fn has_held_back_for_long(&mut self, now: Instant) -> bool {
+        self.held_back
+            .take_if(|since| now >= *since + HELD)
+            .is_some()
+    }
+
+    pub(super) fn forget_queue(&mut self) {
+        (self.queueing, self.held_back) = (None, None);
     }
 
     /// What came since the last time. `busy` is the processor time that the thread had since its beginning, if that is known.
@@ -48,7 +91,6 @@ impl Meter {
         let bits = (bytes - std::mem::replace(&mut self.bytes_out, bytes)) * 8;
         let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let queue_ms = std::mem::take(&mut self.queue_ms);
-        let legs = |count: u64| u16::try_from(count).unwrap_or(u16::MAX);
         HostLoad {
             legs: legs(stats.legs_connected),
             sent_bps: (bits * 1000).checked_div(millis).unwrap_or(0),
@@ -76,6 +118,19 @@ impl Meter {
         }
     }
 }
+
+fn legs(count: u64) -> u16 {
+    u16::try_from(count).unwrap_or(u16::MAX)
+}
+
+/// Between two looks at the queues.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Packets that wait for more than a tenth of a second may do so for this long, which is half of what anybody shall notice.
+const BORNE: Duration = Duration::from_secs(1);
+
+/// A move that succeeds is over by then.
+const HELD: Duration = Duration::from_secs(15);
 
 /// A thread that comes so late on average waits for a processor that others have, however little it does itself.
 const MUCH_TOO_LATE: Duration = Duration::from_millis(50);
@@ -128,6 +183,39 @@ mod tests {
             meter.note_late(Duration::from_millis(late));
         }
         assert_eq!(free(&mut meter, 200, 14), 95, "one moment is none");
+    }
+
+    #[test]
+    fn queues_on_several_lines_are_borne_for_a_second_and_one_guest_s_own_for_ever() {
+        let mut meter = Meter::default();
+        let start = Instant::now();
+        let mut look = |ms: u64, queueing: u64| {
+            let stats = baton_engine::Stats {
+                legs_connected: 4,
+                legs_queueing: queueing,
+                ..baton_engine::Stats::default()
+            };
+            meter.queues_for_long(&stats, start + Duration::from_millis(ms))
+        };
+        assert!(!look(0, 2));
+        assert!(!look(900, 3));
+        assert!(!look(950, 1), "a break");
+        assert!(!look(1100, 2));
+        assert!(!look(2000, 2));
+        assert!(look(2100, 2));
+        assert!(!look(2200, 1));
+        assert!(!look(9000, 1));
+    }
+
+    #[test]
+    fn what_was_held_back_is_let_go_when_nobody_took_the_call() {
+        let mut meter = Meter::default();
+        let start = Instant::now();
+        assert!(!meter.has_held_back_for_long(start));
+        meter.hold_back(start);
+        assert!(!meter.has_held_back_for_long(start + HELD / 2));
+        assert!(meter.has_held_back_for_long(start + HELD));
+        assert!(!meter.has_held_back_for_long(start + HELD * 2), "once");
     }
 
     #[test]
