@@ -490,7 +490,7 @@ impl Call {
                 current.wanted = tracks;
                 self.settle_wanted();
             }
-            PathFromHost::Lines { lines } if counts => self.handle_lines(lines),
+            PathFromHost::Lines { lines } if counts => self.handle_lines(&lines),
             PathFromHost::Pulse { .. } if current.part == Part::Main => self.pulses.note(now),
             PathFromHost::Speakers { .. }
             | PathFromHost::Line { .. }

@@ -44,7 +44,7 @@ impl Call {
     }
 
     /// The host says whose line does badly. Whoever talks over this one goes first.
-    pub(super) fn handle_lines(&mut self, lines: Vec<LineScore>) {
+    pub(super) fn handle_lines(&mut self, lines: &[LineScore]) {
         self.poor_lines = lines.iter().map(|line| line.participant).collect();
         if self.is_line_short() {
             self.legs
