@@ -37,10 +37,14 @@ impl Line {
         self.free_at = begins + Duration::from_secs_f64(WIRE_BYTES as f64 * 8.0 / self.bps);
         self.waiting.push_back(self.free_at);
         self.longest = self.longest.max(self.free_at - at);
-        // The host's clock began at another time.
-        let arrived = self.free_at.as_micros() as i64 + 7_000_000_000;
+        let arrived = host_clock(self.free_at);
         self.arrivals.push((number, Some(arrived)));
     }
+}
+
+/// Microseconds of a clock that began at another time.
+fn host_clock(at: Duration) -> i64 {
+    i64::try_from(at.as_micros()).unwrap() + 7_000_000_000
 }
 
 /// Plays a probe; gives its report and the longest wait on the line.
@@ -59,7 +63,7 @@ fn play(plan: ProbePlan, line: &mut Line, is_heard: bool) -> (ProbeReport, Durat
             }
         }
         if is_heard && at.as_millis().is_multiple_of(52) {
-            let now = at.as_micros() as i64 + 7_000_000_000;
+            let now = host_clock(at);
             let (come, rest) = std::mem::take(&mut line.arrivals)
                 .into_iter()
                 .partition(|(_, arrived)| arrived.is_none_or(|arrived| arrived <= now));
