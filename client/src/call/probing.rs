@@ -67,3 +67,20 @@ fn is_behind_it(room: &Room, who: ParticipantId, owner: Option<&str>) -> bool {
     let name = room.participant(who).map(|one| one.name.as_str());
     who == room.me() || (owner.is_some() && name == owner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::room::tests::{person, room};
+
+    #[test]
+    fn one_s_own_trouble_and_that_of_the_computer_s_owner_are_of_this_line() {
+        let room = room(&[person(1, &[]), person(2, &[]), person(3, &[])]);
+        let is_behind = |who, owner| is_behind_it(&room, ParticipantId(who), owner);
+        assert!(is_behind(1, None), "oneself");
+        assert!(is_behind(2, Some("person 2")), "at the page");
+        assert!(!is_behind(3, Some("person 2")));
+        assert!(!is_behind(3, None));
+        assert!(!is_behind(9, Some("person 2")), "who is gone");
+    }
+}
