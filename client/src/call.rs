@@ -39,6 +39,7 @@ mod current;
 mod event;
 mod hosting;
 mod legs;
+mod probing;
 mod pulses;
 
 /// What to join, and what for. Without slots and publications no leg is opened.
@@ -66,6 +67,8 @@ pub struct Plan {
     pub hosting: Option<Consent>,
     /// What people call this computer.
     pub computer: String,
+    /// Who sits at the page while this is their computer, by name: their line is this one.
+    pub owner: Option<String>,
 }
 
 impl Plan {
@@ -107,6 +110,8 @@ pub struct Call {
     outbox: LegEvents,
     leg_events: mpsc::Receiver<(LegId, LegEvent)>,
     speakers: Vec<ParticipantId>,
+    /// Whose lines do badly, by the host's word.
+    poor_lines: Vec<ParticipantId>,
     /// Sources that one muted or unmuted and the room does not know it yet.
     unsaid: Vec<Source>,
     news: VecDeque<CallEvent>,
@@ -147,6 +152,7 @@ impl Call {
             outbox,
             leg_events,
             speakers: Vec::new(),
+            poor_lines: Vec::new(),
             unsaid: Vec::new(),
             news: VecDeque::new(),
         }
@@ -177,7 +183,7 @@ impl Call {
             };
             tokio::select! {
                 () = due => self.handle_deadline(Instant::now()),
-                news = carrying => self.handle_carrying(news),
+                news = carrying => self.handle_carrier(news),
                 event = self.session.next() => self.handle_session(event),
                 Some((leg, event)) = self.leg_events.recv() => self.handle_leg(leg, event, Instant::now()),
             }
@@ -457,6 +463,7 @@ impl Call {
             LegEvent::Shaky => current.condition = Condition::Shaky { since: now },
             LegEvent::Ready => current.is_ready = true,
             LegEvent::Path(message) => self.handle_path(index, message, now),
+            LegEvent::Probed(report) => self.handle_probed(report),
             LegEvent::Ended(reason) => self.replace(leg, &reason),
         }
         self.settle(now);
@@ -483,6 +490,7 @@ impl Call {
                 current.wanted = tracks;
                 self.settle_wanted();
             }
+            PathFromHost::Lines { lines } if counts => self.handle_lines(&lines),
             PathFromHost::Pulse { .. } if current.part == Part::Main => self.pulses.note(now),
             PathFromHost::Speakers { .. }
             | PathFromHost::Line { .. }

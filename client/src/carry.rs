@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::caps::Caps;
 use crate::invite::Secret;
+use crate::ramp::{ProbePlan, ProbeReport};
 use keeper::Keeper;
 
 mod keeper;
@@ -69,6 +70,8 @@ pub enum Carrying {
         /// Bits per second that are sent.
         sent_bps: u64,
     },
+    /// Its line was probed, so that the host could measure it.
+    Probed(ProbeReport),
     /// It was chosen, and its owner does not allow it.
     Declined {
         /// For people.
@@ -97,10 +100,21 @@ pub(crate) enum CarrierError {
     Host(#[from] StartError),
 }
 
+/// What the task has for the call.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// For whoever listens.
+    Said(Carrying),
+    /// Signaling wants to know what the line carries; the call has legs over which that can be found out.
+    Probe(ProbePlan),
+}
+
 /// What the task is told.
 #[derive(Debug)]
 enum Request {
     StepDown(StepDownReason),
+    /// So many bytes went out for a probe.
+    Spent(u64),
     Reflector(SocketAddr),
 }
 
@@ -108,7 +122,7 @@ enum Request {
 #[derive(Debug)]
 pub(crate) struct Carrier {
     requests: mpsc::Sender<Request>,
-    news: mpsc::Receiver<Carrying>,
+    news: mpsc::Receiver<News>,
     role: Option<HostRole>,
 }
 
@@ -145,9 +159,9 @@ impl Carrier {
     }
 
     /// What happens next; `None` when the task is gone. May be given up and asked again.
-    pub(crate) async fn next(&mut self) -> Option<Carrying> {
+    pub(crate) async fn next(&mut self) -> Option<News> {
         let news = self.news.recv().await?;
-        if let Carrying::Part { role, .. } = &news {
+        if let News::Said(Carrying::Part { role, .. }) = &news {
             self.role = Some(*role);
         }
         Some(news)
@@ -161,6 +175,11 @@ impl Carrier {
     /// Hands the call back.
     pub(crate) fn step_down(&self, reason: StepDownReason) {
         self.ask(Request::StepDown(reason));
+    }
+
+    /// So many bytes went out for a probe: they count as sent for others.
+    pub(crate) fn note_spent(&self, bytes: u64) {
+        self.ask(Request::Spent(bytes));
     }
 
     /// Another host, which tells under which address it sees this one.

@@ -13,12 +13,15 @@ use tokio::sync::mpsc;
 
 use crate::assembly::Received;
 use crate::publish::Publication;
+use crate::ramp::{ProbePlan, ProbeReport};
 use crate::reception::{Reception, Seen, Tally};
 use crate::stage::Stage;
 
 mod arrivals;
 mod connection;
+mod echoes;
 mod keyframes;
+mod prober;
 mod receiver;
 mod reporter;
 mod sender;
@@ -38,6 +41,8 @@ pub struct LegPlan {
     pub video_slots: usize,
     /// What is sent.
     pub publications: Vec<Publication>,
+    /// Shall the host be able to measure what this computer's line carries? Nothing is sent for that before it is asked for.
+    pub is_probed: bool,
     /// Who gets the frames that come; without it they are only counted.
     pub frames: Option<mpsc::Sender<Received>>,
     /// Which leg's frames count, where there are several.
@@ -103,6 +108,8 @@ pub enum LegEvent {
     Ready,
     /// The host says something.
     Path(PathFromHost),
+    /// A probe of the line is over.
+    Probed(ProbeReport),
     /// No use any more; another one has to be opened.
     Ended(String),
 }
@@ -115,6 +122,7 @@ enum Command {
     Accept(String),
     Tell(PathToHost),
     Publish(bool),
+    Probe(Option<ProbePlan>),
 }
 
 /// A leg. Dropping it closes the connection.
@@ -156,6 +164,16 @@ impl Leg {
     /// Sends what is published on this leg too, or no more. A leg begins silent.
     pub fn publish(&self, is_publishing: bool) {
         self.command(Command::Publish(is_publishing));
+    }
+
+    /// Sends padding, so that the host can measure the line.
+    pub fn probe(&self, plan: ProbePlan) {
+        self.command(Command::Probe(Some(plan)));
+    }
+
+    /// Ends a probe at once.
+    pub fn stop_probe(&self) {
+        self.command(Command::Probe(None));
     }
 
     fn command(&self, command: Command) {

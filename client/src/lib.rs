@@ -26,6 +26,7 @@ pub mod leg;
 pub mod media;
 mod offer;
 pub mod publish;
+pub mod ramp;
 pub mod reception;
 pub mod record;
 pub mod room;

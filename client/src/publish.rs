@@ -17,7 +17,7 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use crate::media::{Codec, Frame};
 use packetizer::Packetizer;
 
-pub(crate) use line::{AUDIO_LEVEL, Line};
+pub(crate) use line::{AUDIO_LEVEL, Line, MID};
 pub use play::play;
 pub use player::Player;
 

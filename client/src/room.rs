@@ -219,4 +219,4 @@ fn differences(before: Option<&ParticipantInfo>, after: &ParticipantInfo) -> Vec
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

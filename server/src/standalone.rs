@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use baton_engine::transport::Certificate;
-use baton_protocol::{Grants, HostKind, ParticipantInfo, RoomId};
+use baton_protocol::{Grants, HostKind, HostingPolicy, ParticipantInfo, RoomId};
 use baton_signaling::{
     Access, InviteCode, JoinToken, MAX_TOKEN_LIFE, Secret, Service, ServiceConfig, Token,
 };
@@ -88,7 +88,7 @@ impl Standalone {
             room: setup.room.clone(),
             code: code.clone(),
         };
-        let service = Service::new(ServiceConfig::new(access, secret.clone()));
+        let service = Service::new(service_config(access, secret.clone()));
         let dtls =
             Certificate::generate().map_err(|error| StartError::Engine(error.to_string()))?;
         let link = local_link::link(service.clone(), setup.name, dtls.fingerprint());
@@ -190,6 +190,13 @@ impl Standalone {
     fn page(&self, at: SocketAddr) -> String {
         format!("https://{at}/r/{}", self.room)
     }
+}
+
+/// A laptop among its guests has no line to spare that another one would save: it keeps the call while it can.
+fn service_config(access: Access, secret: Secret) -> ServiceConfig {
+    let mut config = ServiceConfig::new(access, secret);
+    config.limits.hosting.policy = HostingPolicy::Central;
+    config
 }
 
 /// Both families, where the system has both.

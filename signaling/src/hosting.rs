@@ -3,7 +3,7 @@
 //! Owns: the state beside the term (standby, move, leases, what each host was told) and its rules. Does not own: rooms,
 //! participants and messages; `registry/baton` feeds this and carries out what follows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use baton_protocol::{Epoch, HostId, HostRole, HostTerm, Hosting, HostingPolicy, ParticipantId};
@@ -15,6 +15,8 @@ pub(crate) mod moves;
 use election::{Election, Judgement, Line};
 use losses::Losses;
 use moves::Move;
+
+use crate::registry::HostingChange;
 
 pub use election::ElectionRules;
 pub use moves::MoveRules;
@@ -61,6 +63,10 @@ pub(crate) struct Baton {
     /// Who takes over if the host dies.
     pub(crate) standby: Option<HostId>,
     pub(crate) moving: Option<Move>,
+    /// Why the next change of hosts happens.
+    pub(crate) reason: Option<String>,
+    /// What happened lately, newest last.
+    pub(crate) changes: VecDeque<HostingChange>,
     /// Who asked for the move, to be told if it fails.
     pub(crate) mover: Option<ParticipantId>,
     /// Hosts that are not named any more, and until when their legs are left alone.
@@ -79,8 +85,8 @@ pub(crate) struct Baton {
     pub(crate) since: Option<Instant>,
     /// What the server measured of everybody's line.
     pub(crate) lines: BTreeMap<ParticipantId, Line>,
-    /// When a line was probed last.
-    pub(crate) probed: Option<Instant>,
+    /// Whose line was probed, when last, and how often.
+    pub(crate) probed: BTreeMap<ParticipantId, (Instant, u32)>,
     /// Renewals in a row in which the present host was not up to it.
     pub(crate) strained: u8,
     /// Whose computers failed, and when.
@@ -110,6 +116,8 @@ pub(crate) struct Told {
     /// Nothing is known of what it is now: it has linked again.
     pub(crate) role: Option<HostRole>,
     pub(crate) grant: Option<String>,
+    /// It was not said: a server serves whoever it is asked to serve.
+    pub(crate) is_unsaid: bool,
 }
 
 /// A grant, signed.
@@ -132,6 +140,8 @@ impl Baton {
             newest,
             standby: None,
             moving: None,
+            reason: None,
+            changes: VecDeque::new(),
             mover: None,
             draining: BTreeMap::new(),
             losses: Losses::default(),
@@ -142,7 +152,7 @@ impl Baton {
             is_pinned: false,
             since: None,
             lines: BTreeMap::new(),
-            probed: None,
+            probed: BTreeMap::new(),
             strained: 0,
             failures: BTreeMap::new(),
             judged: BTreeMap::new(),

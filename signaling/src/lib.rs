@@ -30,8 +30,9 @@ pub use hosting::{ElectionRules, HostingRules, MoveRules};
 pub use limits::Limits;
 pub use now::Now;
 pub use registry::{
-    Call, CallError, CallId, CallReply, CloseReason, ConnectionId, Output, Publisher, Registry,
-    RegistryConfig, RoomView, SessionId, SessionKey, SessionOpen,
+    Call, CallError, CallId, CallReply, CandidateView, CloseReason, ConnectionId, HostingChange,
+    HostingOrder, HostingView, LineView, Output, Publisher, Registry, RegistryConfig, RoomView,
+    SessionId, SessionKey, SessionOpen,
 };
 pub use service::{LocalHostLink, Service, ServiceConfig, Stats, router};
 pub use token::{

@@ -40,6 +40,7 @@ use crate::token::{ComputerOwner, Keys, Secret};
 use crate::turn::Turn;
 
 pub use admin::RoomView;
+pub use baton::{CandidateView, HostingChange, HostingOrder, HostingView, LineView};
 use negotiation::Offer;
 use session::Session;
 pub use session::{Call, CallError, CallReply, Publisher, SessionId, SessionKey, SessionOpen};

@@ -8,6 +8,7 @@ mod admission;
 mod api;
 mod guard;
 mod host_socket;
+mod hosting;
 mod lockout;
 mod openapi;
 mod outbox;

@@ -13,6 +13,7 @@ pub(super) async fn until_over(agent: &Agent, shape: Shape) -> anyhow::Result<Ou
     let call = Call::join(Plan {
         name: format!("{}'s computer", agent.owner),
         computer: agent.entry.hosting.computer_of(&agent.owner),
+        owner: Some(agent.owner.clone()),
         watch: Size {
             width: 1,
             height: 1,

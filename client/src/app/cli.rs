@@ -133,6 +133,7 @@ impl Entry {
             frames: None,
             hosting: self.hosting.consent(),
             computer: String::new(),
+            owner: None,
         })
     }
 

@@ -145,6 +145,7 @@ fn own_media(host: &Host, ready: &Ready, sending: &mut Sending) -> anyhow::Resul
         frames: None,
         hosting: None,
         computer: String::new(),
+        owner: None,
     });
     sending.play();
     Ok(Some(call))

@@ -110,6 +110,7 @@ impl Call {
             audio_slots: self.plan.audio_slots,
             video_slots: self.plan.video_slots,
             publications: self.plan.publications.clone(),
+            is_probed: self.plan.hosting.is_some(),
             frames: self.plan.frames.clone(),
             stage: self.stage.clone(),
         };

@@ -11,9 +11,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::processor::Processor;
 use super::sleep::Sleep;
 use super::watch::Watch;
-use super::{CarrierPlan, Carrying, GOODBYE, Request};
+use super::{CarrierPlan, GOODBYE, News, Request};
 use crate::caps::ledger::Ledger;
 use crate::caps::{Conditions, Metering, Power, system};
+use crate::ramp::ProbePlan;
 
 pub(super) struct Keeper {
     plan: CarrierPlan,
@@ -67,31 +68,60 @@ impl Keeper {
     pub(super) async fn run(
         mut self,
         mut requests: mpsc::Receiver<Request>,
-        news: mpsc::Sender<Carrying>,
+        news: mpsc::Sender<News>,
     ) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 command = self.link.commands.recv() => match command {
-                    Some(command) => self.handle_command(command).await,
+                    Some(command) => {
+                        if let Some(probe) = self.probe(&command) {
+                            // Who does not keep up with news has no time for a probe.
+                            let _ = news.try_send(News::Probe(probe));
+                        }
+                        self.handle_command(command).await;
+                    }
                     None => break,
                 },
                 Some(message) = self.from_host.recv() => self.handle_message(message).await,
                 _ = ticks.tick() => self.handle_tick().await,
                 request = requests.recv() => match request {
                     Some(Request::StepDown(reason)) => self.step_down(reason).await,
+                    Some(Request::Spent(bytes)) => self.ledger.add(bytes, SystemTime::now()),
                     Some(Request::Reflector(server)) => self.set_reflector(server).await,
                     None => break,
                 },
             }
             while let Some(one) = self.watch.poll_news() {
                 // Whoever does not listen misses a figure.
-                let _ = news.try_send(one);
+                let _ = news.try_send(News::Said(one));
             }
         }
         self.save();
         self.host.stop(GOODBYE).await;
+    }
+
+    /// What signaling wants to know of the line, within what the owner allows.
+    fn probe(&mut self, command: &HostCommand) -> Option<ProbePlan> {
+        let HostCommand::ProbeUplink {
+            room,
+            up_to_bps,
+            budget_bytes,
+        } = command
+        else {
+            return None;
+        };
+        let conditions = self.conditions();
+        let caps = &self.plan.consent.caps;
+        let is_allowed =
+            *room == self.plan.room && caps.objections_to_begin(&conditions).is_empty();
+        is_allowed.then(|| ProbePlan {
+            up_to_bps: caps
+                .uplink_bps
+                .map_or(*up_to_bps, |cap| cap.min(*up_to_bps)),
+            budget_bytes: (*budget_bytes).min(PROBE_BYTES),
+        })
     }
 
     async fn handle_command(&mut self, command: HostCommand) {
@@ -119,11 +149,8 @@ impl Keeper {
         let _ = self.to_host.send(command).await;
     }
 
-    async fn handle_message(&mut self, mut message: HostMessage) {
+    async fn handle_message(&mut self, message: HostMessage) {
         self.watch.note_message(&message);
-        if let HostMessage::Renew { load, .. } = &mut message {
-            load.cpu_free_percent = self.processor.free_percent();
-        }
         self.say(message).await;
     }
 
@@ -140,8 +167,7 @@ impl Keeper {
         let sent = sum(|one| one.engine.bytes_out + one.engine.padding_bytes_out);
         let fresh = sent.saturating_sub(std::mem::replace(&mut self.sent, sent));
         self.ledger.add(fresh, SystemTime::now());
-        self.watch
-            .note_sent(fresh * 8, sum(|one| one.engine.legs_queueing));
+        self.watch.note_sent(fresh * 8);
         let conditions = self.conditions();
         let reason = if has_slept {
             self.watch.is_active().then_some(StepDownReason::Suspend)
@@ -198,6 +224,9 @@ impl Keeper {
 }
 
 const TICK: Duration = Duration::from_secs(1);
+
+/// Most that a probe may cost, whatever signaling says.
+const PROBE_BYTES: u64 = 10_000_000;
 
 /// In ticks.
 const FITNESS_EVERY: u64 = 2;

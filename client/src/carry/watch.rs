@@ -21,8 +21,6 @@ pub(super) struct Watch {
     /// Round trips in milliseconds, as this computer's host measures them.
     round_trips: BTreeMap<ParticipantId, u32>,
     sent_bps: u64,
-    /// Seconds for which somebody's line has been too full.
-    crowded: u32,
     /// One says it once per term.
     has_stepped_down: bool,
     news: VecDeque<Carrying>,
@@ -37,7 +35,6 @@ impl Watch {
             connected: BTreeSet::new(),
             round_trips: BTreeMap::new(),
             sent_bps: 0,
-            crowded: 0,
             has_stepped_down: false,
             news: VecDeque::new(),
         }
@@ -71,7 +68,6 @@ impl Watch {
             } if *room == self.room => {
                 if self.part.is_none_or(|(known, _)| known < *epoch) {
                     self.has_stepped_down = false;
-                    self.crowded = 0;
                 }
                 self.set_part(*epoch, *role);
             }
@@ -125,16 +121,20 @@ impl Watch {
             self.round_trips = known
                 .map(|line| (line.participant, line.rtt_us / 1000))
                 .collect();
+        } else if let HostMessage::StepDown { reason, .. } = message {
+            // The thread that forwards saw first that its line is full.
+            self.has_stepped_down = true;
+            let reason = *reason;
+            self.news.push_back(Carrying::SteppedDown { reason });
         } else if let HostMessage::Declined { reason, .. } = message {
             let reason = reason.clone();
             self.news.push_back(Carrying::Declined { reason });
         }
     }
 
-    /// Once a second: bits that were sent in it, and lines whose packets wait too long.
-    pub(super) fn note_sent(&mut self, bits: u64, queueing: u64) {
+    /// Once a second: bits that were sent in it.
+    pub(super) fn note_sent(&mut self, bits: u64) {
         self.sent_bps = bits;
-        self.crowded = if queueing > 0 { self.crowded + 1 } else { 0 };
         if self.is_active() {
             self.news.push_back(Carrying::Load {
                 guests: self.guests(),
@@ -157,10 +157,8 @@ impl Watch {
         if !self.is_active() {
             return None;
         }
-        if !self.caps.objections(conditions).is_empty() {
-            return Some(StepDownReason::Cap);
-        }
-        (self.crowded >= CROWDED).then_some(StepDownReason::Overload)
+        let is_over = !self.caps.objections(conditions).is_empty();
+        is_over.then_some(StepDownReason::Cap)
     }
 
     /// What signaling is told of a wish to be rid of the call; nothing where there is none, or it was told.
@@ -208,9 +206,6 @@ impl Watch {
         }
     }
 }
-
-/// Seconds for which packets may wait for more than a tenth of a second.
-const CROWDED: u32 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -269,17 +264,17 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_full_for_two_seconds_is_too_much() {
+    fn a_host_that_stepped_down_by_itself_is_known_and_does_not_do_it_twice() {
         let mut watch = watch(Caps::default());
-        for (queueing, reason) in [
-            (1, None),
-            (0, None),
-            (1, None),
-            (2, Some(StepDownReason::Overload)),
-        ] {
-            watch.note_sent(1000, queueing);
-            assert_eq!(watch.reason_to_stop(&mains()), reason);
-        }
+        while watch.poll_news().is_some() {}
+        watch.note_message(&HostMessage::StepDown {
+            room: "standup".parse().unwrap(),
+            epoch: Epoch(4),
+            reason: StepDownReason::Overload,
+        });
+        let reason = StepDownReason::Overload;
+        assert_eq!(watch.poll_news(), Some(Carrying::SteppedDown { reason }));
+        assert_eq!(watch.step_down(StepDownReason::Owner), None);
     }
 
     #[test]

@@ -22,7 +22,9 @@ use webrtc::peer_connection::{
 use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpTransceiver};
 
 use super::arrivals::{Arrivals, ExtensionId, TRANSPORT_CC};
+use super::echoes::{self, Arrived, Echoes};
 use super::keyframes::{self, KeyframeRequests};
+use super::prober::Prober;
 use super::receiver::{Frames, Receiver};
 use super::reporter::Reporter;
 use super::sender::Sender;
@@ -48,12 +50,13 @@ pub(super) async fn run(
     };
     let connected = Arc::clone(&reporter.connected);
     let arrivals = ExtensionId::default();
-    let connection = build(&plan, reporter, Arc::clone(&arrivals)).await?;
+    let (listener, echoes) = mpsc::channel(ECHOES);
+    let connection = build(&plan, reporter, Arc::clone(&arrivals), listener).await?;
     let served = serve(
         &connection,
         &plan,
         &connected,
-        &arrivals,
+        (&arrivals, echoes),
         &mut commands,
         &mut tracks,
         &events,
@@ -67,7 +70,7 @@ async fn serve(
     connection: &impl PeerConnection,
     plan: &LegPlan,
     connected: &Notify,
-    arrivals: &ExtensionId,
+    (arrivals, echoes): (&ExtensionId, mpsc::Receiver<Arrived>),
     commands: &mut mpsc::Receiver<Command>,
     tracks: &mut mpsc::Receiver<Arc<dyn TrackRemote>>,
     events: &LegEvents,
@@ -78,7 +81,7 @@ async fn serve(
         to: frames,
     });
     let control = open_channels(connection, plan.id, events).await?;
-    let (offer, senders, slots) = offer(connection, plan).await?;
+    let (offer, (senders, prober), slots) = offer(connection, plan, echoes).await?;
     let mut sections = slots.values().map(|(_, section)| section);
     if let Some(id) = sections.find_map(|section| section.extension(TRANSPORT_CC)) {
         arrivals.get_or_init(|| id);
@@ -112,6 +115,11 @@ async fn serve(
                         senders.iter().for_each(Sender::start);
                     }
                 }
+                Some(Command::Probe(wanted)) => match (&prober, wanted) {
+                    (Some(prober), Some(wanted)) if is_connected => prober.start(wanted, events.clone()),
+                    (Some(prober), None) => prober.stop(),
+                    (Some(_) | None, _) => {}
+                },
                 None => return Ok(()),
             },
             Some(track) = tracks.recv() => {
@@ -132,6 +140,7 @@ async fn build(
     plan: &LegPlan,
     reporter: Reporter,
     arrivals: ExtensionId,
+    listener: mpsc::Sender<Arrived>,
 ) -> Result<impl PeerConnection> {
     let mut media = MediaEngine::default();
     media.register_default_codecs()?;
@@ -144,7 +153,8 @@ async fn build(
     let registry = register_default_interceptors(Registry::new(), &mut media)?;
     let interceptors = registry
         .with(InterceptorSlot::TwccReceiver, Arrivals::new(arrivals))
-        .with(keyframes::SLOT.into(), requests);
+        .with(keyframes::SLOT.into(), requests)
+        .with(echoes::SLOT.into(), Echoes::new(listener));
     let mut addresses = vec!["0.0.0.0:0", "[::]:0"];
     if plan.is_loopback {
         addresses.extend(["127.0.0.1:0", "[::1]:0"]);
@@ -246,11 +256,12 @@ fn read(bytes: &[u8]) -> Option<PathFromHost> {
     }
 }
 
-/// Publications first, then the slots. The numbers of the m-lines are known once there is an offer.
+/// Publications first, then the slots, then the m-line for probes. The numbers of the m-lines are known once there is an offer.
 async fn offer(
     connection: &impl PeerConnection,
     plan: &LegPlan,
-) -> Result<(Offer, Vec<Sender>, Slots)> {
+    echoes: mpsc::Receiver<Arrived>,
+) -> Result<(Offer, (Vec<Sender>, Option<Prober>), Slots)> {
     let mut senders = Vec::with_capacity(plan.publications.len());
     for publication in &plan.publications {
         senders.push(Sender::add(connection, plan.id, publication.clone()).await?);
@@ -271,7 +282,14 @@ async fn offer(
             .await?;
         receivers.push((receiver, kind));
     }
+    let mut prober = match plan.is_probed {
+        true => Some(Prober::add(connection, plan.id, echoes).await?),
+        false => None,
+    };
     let sdp = connection.create_offer(None).await?.sdp;
+    if let Some(prober) = &mut prober {
+        prober.offer(&sdp).await?;
+    }
     let mut tracks = Vec::with_capacity(senders.len());
     for sender in &mut senders {
         tracks.push(sender.offer(&sdp).await?);
@@ -288,7 +306,8 @@ async fn offer(
         by_transceiver.insert(receiver.id(), (slot.clone(), section));
         slots.push(slot);
     }
-    Ok((Offer { sdp, tracks, slots }, senders, by_transceiver))
+    let offer = Offer { sdp, tracks, slots };
+    Ok((offer, (senders, prober), by_transceiver))
 }
 
 pub(super) async fn mid(transceiver: &dyn RtpTransceiver) -> Result<String> {
@@ -298,6 +317,9 @@ pub(super) async fn mid(transceiver: &dyn RtpTransceiver) -> Result<String> {
 
 /// Received tracks whose reader has not started yet.
 const TRACKS: usize = 128;
+
+/// Reports of arrivals that wait for the probe.
+const ECHOES: usize = 64;
 
 /// Bytes that wait on one data channel before a sender has to.
 const SEND_BUFFER: usize = 256 * 1024;

@@ -68,7 +68,8 @@ const VOICE: u8 = 0x80;
 /// In -dBov.
 const SPEECH: u8 = 25;
 
-const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
+/// Which m-line a packet belongs to (RFC 9143).
+pub(crate) const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 const RID: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
 
 /// Loudness of a packet (RFC 6464): by it the host finds who speaks.

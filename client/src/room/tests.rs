@@ -99,7 +99,7 @@ fn people() -> impl Strategy<Value = Vec<ParticipantInfo>> {
     })
 }
 
-fn person(id: u32, tracks: &[(u32, bool)]) -> ParticipantInfo {
+pub(crate) fn person(id: u32, tracks: &[(u32, bool)]) -> ParticipantInfo {
     let track = |&(id, muted): &(u32, bool)| TrackInfo {
         id: TrackId(id),
         mid: id.to_string(),
@@ -124,7 +124,7 @@ fn term(epoch: u32) -> HostTerm {
     }
 }
 
-fn room(participants: &[ParticipantInfo]) -> Room {
+pub(crate) fn room(participants: &[ParticipantInfo]) -> Room {
     Room::new(&joined(participants))
 }
 

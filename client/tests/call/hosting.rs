@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use baton_client::assembly::Received;
 use baton_client::{Call, CallEvent};
 use baton_protocol::{HostId, HostRole, MediaKind, Source};
+use baton_signaling::Limits;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -284,6 +285,45 @@ async fn a_computer_that_was_stopped_is_replaced_and_serves_nobody_when_it_goes_
     assert_eq!(ben.host(), central);
     let gap = ben.longest_gap(from);
     assert!(gap < MOVE, "{gap:?} when it goes on");
+    sending.abort();
+    media.playing.iter().for_each(|task| task.abort());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_computer_s_line_is_measured_and_the_call_moves_to_it_by_itself() {
+    let mut limits = Limits::default();
+    let rules = &mut limits.hosting.election;
+    (rules.seasoned, rules.probe_every) = (Duration::from_secs(2), Duration::from_secs(3));
+    rules.leave_server.1 = Duration::from_secs(2);
+    // Everything here runs on one processor, the other tests included.
+    rules.cpu_free_percent = 0;
+    let house = House::with(limits).await;
+    let media = TestMedia::play();
+    let mut ana = Guest::enter(&house.link, "Ana", media.publications.clone());
+    ana.until("connected", connected).await;
+    let sending = tokio::spawn(async move { while ana.call.next().await.is_some() {} });
+    let mut ben = Watcher::enter(&house, "Ben").await;
+    let central = ben.host();
+    let words = [
+        "agent",
+        &house.link,
+        "--for",
+        "Ana",
+        "--json",
+        "--allow-hosting",
+    ];
+    let mut computer = Program::start(&words);
+    let probed = computer.until(|line| line["carrying"] == "probed");
+    assert_eq!(probed["end"], "top", "{probed}");
+    assert!(
+        probed["sent_bytes"].as_u64() <= Some(10_000_000),
+        "{probed}"
+    );
+    until(&mut [&mut ben], "promotion", |all| all[0].host() != central).await;
+    until(&mut [&mut ben], "pictures", |all| {
+        all[0].pictures.len() > 60
+    })
+    .await;
     sending.abort();
     media.playing.iter().for_each(|task| task.abort());
 }

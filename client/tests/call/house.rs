@@ -9,7 +9,7 @@ use baton_client::{Call, CallEvent, Plan, Publication, SlotReport};
 use baton_protocol::{HostCommand, HostHello, HostId, HostKind, HostMessage, PROTOCOL_VERSION};
 use baton_server::link::Trust;
 use baton_server::{Certificate, Host, HostConfig, HostLink, Snapshot};
-use baton_signaling::{Access, Secret, Service, ServiceConfig, router};
+use baton_signaling::{Access, Limits, Secret, Service, ServiceConfig, router};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, timeout_at};
@@ -29,10 +29,15 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn open() -> Self {
-        let service = Service::new(ServiceConfig::new(
-            Access::Open,
-            Secret::new([7; 32]).unwrap(),
-        ));
+        Self::with(Limits::default()).await
+    }
+
+    pub(crate) async fn with(limits: Limits) -> Self {
+        let secret = Secret::new([7; 32]).unwrap();
+        let service = Service::new(ServiceConfig {
+            limits,
+            ..ServiceConfig::new(Access::Open, secret)
+        });
         let (_, host) = start_host(&service, "central").await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let inside = listener.local_addr().unwrap();
@@ -165,6 +170,7 @@ impl Guest {
             frames: None,
             hosting: None,
             computer: String::new(),
+            owner: None,
         }
     }
 

@@ -75,6 +75,10 @@ pub struct Stats {
     pub loss_ppm: u64,
     /// Gauge: legs whose packets wait for more than a tenth of a second on the line.
     pub legs_queueing: u64,
+    /// Gauge: legs on whose line more than a fiftieth is lost.
+    pub legs_losing: u64,
+    /// Gauge: legs that get clearly less than they want, because no more fits.
+    pub legs_short: u64,
     /// Packets that were not forwarded to a subscriber, by [`DropReason`] in the order of [`DropReason::ALL`].
     pub dropped: [u64; DropReason::ALL.len()],
 }

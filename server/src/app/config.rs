@@ -8,10 +8,10 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use baton_protocol::IceServer;
+use baton_protocol::{HostingPolicy, IceServer};
 use baton_server::link::Trust;
 use baton_server::{Announced, HostConfig};
-use baton_signaling::Secret;
+use baton_signaling::{ElectionRules, Secret};
 
 use super::cli::Invocation;
 use super::file;
@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) workers: NonZeroUsize,
     /// kb/s.
     pub(crate) uplink: Option<u64>,
+    pub(crate) hosting: HostingPolicy,
+    pub(crate) hosting_rules: ElectionRules,
     pub(crate) ice_servers: Vec<IceServer>,
     pub(crate) turn_urls: Vec<String>,
     pub(crate) turn_secret: Option<String>,
@@ -108,6 +110,8 @@ impl Default for Config {
             name: "central".to_owned(),
             workers: HostConfig::default_workers(),
             uplink: None,
+            hosting: HostingPolicy::default(),
+            hosting_rules: ElectionRules::default(),
             ice_servers: Vec::new(),
             turn_urls: Vec::new(),
             turn_secret: None,
@@ -271,6 +275,18 @@ impl Config {
                     format!("`uplink` is a number of kb/s from {LEAST_UPLINK} to {MOST_UPLINK}")
                 })?);
             }
+            "hosting" => {
+                self.hosting = one_of(
+                    key,
+                    value,
+                    &[
+                        ("central", HostingPolicy::Central),
+                        ("auto", HostingPolicy::Auto),
+                        ("prefer-participant", HostingPolicy::PreferParticipant),
+                    ],
+                )?
+            }
+            "hosting_rules" => self.hosting_rules = text(key, value)?.parse()?,
             "ice_servers" => self.ice_servers = value.ice_servers(),
             "turn_urls" => {
                 let urls = value.list();

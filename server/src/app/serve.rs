@@ -11,7 +11,7 @@ use baton_protocol::HostKind;
 use baton_server::http::{Serving, site};
 use baton_server::link::{RemoteLink, connect, local_link};
 use baton_server::{Certificate, Host, HostConfig, HostLink};
-use baton_signaling::{Access, Keys, Secret, Service, ServiceConfig, Turn};
+use baton_signaling::{Access, Keys, Limits, Secret, Service, ServiceConfig, Turn};
 
 use super::admin::Admin;
 use super::cli::Invocation;
@@ -132,7 +132,11 @@ fn service_config(config: &Config) -> anyhow::Result<ServiceConfig> {
             (Access::Open, Secret::new(random)?)
         }
     };
+    let mut limits = Limits::default();
+    limits.hosting.policy = config.hosting;
+    limits.hosting.election = config.hosting_rules.clone();
     Ok(ServiceConfig {
+        limits,
         ice_servers: config.ice_servers.clone(),
         turn: config
             .turn_secret

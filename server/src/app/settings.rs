@@ -148,6 +148,12 @@ pub(crate) static SETTINGS: &[Setting] = &[
     row("uplink", "BATON_UPLINK", "KBPS", "", REST, &[All, Host, Config],
         "What the line of this host carries towards all participants together, in kb/s; sound goes first, then everybody's share. \
          Forwards with one worker. Not set: no limit is known"),
+    row("hosting", "BATON_HOSTING", "POLICY", "auto", REST, &[All, Signaling, Config],
+        "What carries a new room: central (only servers), auto (a participant's computer where that is better by a margin) or \
+         prefer-participant. Only computers whose owners offer them are ever asked"),
+    row("hosting_rules", "BATON_HOSTING_RULES", "RULES", "", REST, &[All, Signaling, Config],
+        "When a call moves by itself, as \"seasoned=60 margin=25 patience=10 tenure=120 back_off=600 probe_every=60 cpu_free=50 jitter=12\" \
+         (seconds, points, percent of a core, milliseconds), which is the default; for tests"),
     row("ice_servers", "BATON_ICE_SERVERS", "URL,..", "", REST, &[All, Signaling, Config],
         "STUN and TURN servers for participants; with credentials only in baton.toml"),
     row("turn_urls", "BATON_TURN_URLS", "URL,..", "", REST, &[All, Signaling, Config],

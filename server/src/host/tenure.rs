@@ -13,7 +13,7 @@ use std::time::Duration;
 use baton_engine::sdp::{Fingerprint, Offer};
 use baton_protocol::{
     Epoch, GrantClaims, HostCommand, HostId, HostLoad, HostMessage, HostRole, LegId, LegState,
-    Negotiate, ParticipantId, Refusal, RoomId,
+    Negotiate, ParticipantId, Refusal, RoomId, StepDownReason,
 };
 
 use super::clock::{BootTime, Moment};
@@ -42,6 +42,8 @@ pub(crate) struct Tenure {
     key: Option<SigningKey>,
     term: Option<Term>,
     fence: Fence,
+    /// The term in which it said that it wants to be rid of the call.
+    stepped_down: Option<Epoch>,
     /// Tickets that were used, by number, with their end: each is good once.
     used: BTreeMap<u64, u64>,
     served: BTreeSet<(ParticipantId, LegId)>,
@@ -66,6 +68,7 @@ impl Tenure {
             key: None,
             term: None,
             fence: Fence::default(),
+            stepped_down: None,
             used: BTreeMap::new(),
             served: BTreeSet::new(),
             outbox: VecDeque::new(),
@@ -93,6 +96,30 @@ impl Tenure {
     pub(crate) fn may_send(&self) -> bool {
         let carries = |term: &Term| matches!(term.role, HostRole::Active | HostRole::Draining);
         !self.fence.is_closed() || !self.term.as_ref().is_some_and(carries)
+    }
+
+    /// Does this computer carry a call?
+    pub(crate) fn is_active(&self) -> bool {
+        let term = self.term.as_ref();
+        term.is_some_and(|term| term.role == HostRole::Active)
+    }
+
+    /// Tells signaling, once in a term, that the call should go elsewhere. False where that was told.
+    pub(crate) fn step_down(&mut self, reason: StepDownReason) -> bool {
+        let Some(term) = self.term.as_ref() else {
+            return false;
+        };
+        let told = self.stepped_down.replace(term.epoch);
+        if told == Some(term.epoch) {
+            return false;
+        }
+        let (room, epoch) = (term.room.clone(), term.epoch);
+        self.outbox.push_back(HostMessage::StepDown {
+            room,
+            epoch,
+            reason,
+        });
+        true
     }
 
     /// Offers and roles that were refused so far.

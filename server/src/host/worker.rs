@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 #[cfg(not(test))]
 pub(crate) use baton_engine::Engine;
-use baton_engine::{Datagram, Event, Routed, Transmit};
+use baton_engine::{Bitrate, Datagram, Event, Routed, Transmit};
 use baton_protocol::{HostCommand, HostMessage};
 #[cfg(test)]
 pub(crate) use standin::Engine;
@@ -25,11 +25,12 @@ use super::socket::{Batch, MediaSocket};
 use super::streams::{Happening, Streams};
 use super::tenure::Tenure;
 use burst::Burst;
-use leave::Meter;
+use meter::Meter;
 use rest::{REST, Rest};
 
 mod burst;
 mod leave;
+mod meter;
 mod rest;
 #[cfg(test)]
 mod standin;
@@ -59,6 +60,8 @@ pub(crate) struct Worker {
     /// By whose leave it forwards, on a participant's computer.
     tenure: Option<Tenure>,
     meter: Meter,
+    /// What its owner lets it send.
+    uplink: Option<Bitrate>,
     neighbours: Option<Neighbours>,
     control: mpsc::Receiver<Control>,
     messages: mpsc::Sender<HostMessage>,
@@ -85,6 +88,7 @@ impl Worker {
     ) -> Self {
         let now = Instant::now();
         Self {
+            uplink: engine.uplink(),
             engine,
             tenure,
             meter: Meter::default(),
@@ -120,6 +124,7 @@ impl Worker {
             self.take_streams(now);
             self.expire(now);
             let has_sent = self.transmit(&sockets, now).await;
+            self.heed(now);
             self.renew();
             self.report(&sockets);
             self.publish(&mut sockets, now);
@@ -278,7 +283,9 @@ impl Worker {
     }
 
     fn expire(&mut self, now: Instant) {
-        if self.engine.poll_timeout().is_some_and(|due| due <= now) {
+        let due = self.engine.poll_timeout();
+        if let Some(due) = due.filter(|due| *due <= now) {
+            self.meter.note_late(now - due);
             self.engine.handle_timeout(now);
         }
     }

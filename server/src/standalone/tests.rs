@@ -100,3 +100,10 @@ async fn another_certificate_than_the_one_in_the_link_is_not_believed() {
     assert!(Socket::open(address.as_str(), &trust).await.is_ok());
     running.stop().await;
 }
+
+#[test]
+fn a_laptop_s_call_does_not_move_away_by_itself() {
+    let secret = Secret::new([7; 32]).unwrap();
+    let config = service_config(Access::Open, secret);
+    assert_eq!(config.limits.hosting.policy, HostingPolicy::Central);
+}

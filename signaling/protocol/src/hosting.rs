@@ -243,8 +243,24 @@ pub struct HostLoad {
     pub queue_ms: u32,
     /// Share of what was sent that was reported lost, in parts per million.
     pub loss_ppm: u32,
-    /// Free share of one core, in percent.
+    /// Free share of the core that forwards, in percent; less where it waits for one. 0: it is not known.
     pub cpu_free_percent: u16,
+    /// Legs whose packets wait for more than 100 ms.
+    #[serde(default)]
+    pub legs_queueing: u16,
+    /// Legs that lose more than 2 %.
+    #[serde(default)]
+    pub legs_losing: u16,
+    /// Legs that get clearly less than they want because no more fits.
+    #[serde(default)]
+    pub legs_short: u16,
+}
+
+impl HostLoad {
+    /// Do so many of its legs do badly that it is its own line, and not theirs? Two of them may be under its own roof.
+    pub fn is_general(&self, bad: u16) -> bool {
+        bad >= 2 || (bad == 1 && self.legs <= 3)
+    }
 }
 
 /// Why a host does not want to carry the call any more.

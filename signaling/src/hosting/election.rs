@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use baton_protocol::{Fitness, HostId, HostLoad, HostingPolicy, PowerSource};
+use baton_protocol::{Fitness, HostId, HostLoad, HostingPolicy, LineQuality, PowerSource};
+
+mod written;
 
 /// When a call changes hosts by itself.
 #[derive(Clone, Debug)]
@@ -26,10 +28,14 @@ pub struct ElectionRules {
     pub changes_in: Duration,
     /// How long a computer is not asked again that failed.
     pub back_off: Duration,
-    /// Between two probes of one line.
+    /// Between the first two probes of one line; twice as long each time after, for they cost its owner something.
     pub probe_every: Duration,
     /// How long a measurement counts.
     pub measured: Duration,
+    /// Share of one core that has to be free, in percent.
+    pub cpu_free_percent: u16,
+    /// Most jitter of what comes from it, in microseconds.
+    pub jitter_us: u32,
 }
 
 impl Default for ElectionRules {
@@ -44,6 +50,8 @@ impl Default for ElectionRules {
             back_off: Duration::from_secs(600),
             probe_every: Duration::from_secs(60),
             measured: Duration::from_secs(180),
+            cpu_free_percent: 50,
+            jitter_us: 12_000,
         }
     }
 }
@@ -66,12 +74,36 @@ pub(crate) struct Line {
     pub(crate) best_bps: u64,
     /// When that was.
     pub(crate) best_at: Instant,
-    /// Newest loss, in parts per million.
+    /// Loss of late, in parts per million.
     pub(crate) loss_ppm: u32,
-    /// Newest jitter, in microseconds.
+    /// Jitter of late, in microseconds.
     pub(crate) jitter_us: u32,
     /// Newest round trip, in microseconds.
     pub(crate) rtt_us: u32,
+}
+
+impl Line {
+    /// What a host says of a line, with what it said before. One report alone makes no line bad; the best lasts for `lasts`.
+    pub(crate) fn with(
+        before: Option<Self>,
+        new: &LineQuality,
+        lasts: Duration,
+        now: Instant,
+    ) -> Self {
+        let best =
+            before.filter(|known| known.best_bps > new.received_bps && now < known.best_at + lasts);
+        let mixed = |before: u32, new: u32| {
+            let sum = 3 * u64::from(before) + u64::from(new);
+            u32::try_from(sum / 4).unwrap_or(u32::MAX)
+        };
+        Self {
+            best_bps: best.map_or(new.received_bps, |best| best.best_bps),
+            best_at: best.map_or(now, |best| best.best_at),
+            loss_ppm: before.map_or(new.loss_ppm, |known| mixed(known.loss_ppm, new.loss_ppm)),
+            jitter_us: before.map_or(new.jitter_us, |known| mixed(known.jitter_us, new.jitter_us)),
+            rtt_us: new.rtt_us,
+        }
+    }
 }
 
 /// All that is known of a computer.
@@ -133,7 +165,8 @@ pub(crate) fn judge(facts: &Facts<'_>, forecast: &Forecast, rules: &ElectionRule
     against(fitness.metered, "its line costs by the byte");
     let is_low = matches!(fitness.power, PowerSource::Battery(percent) if percent <= 50);
     against(is_low, "its battery is not full enough");
-    against(fitness.cpu_free_percent < 50, "its processor is busy");
+    let is_busy = fitness.cpu_free_percent < rules.cpu_free_percent;
+    against(is_busy, "its processor is busy");
     let cap = fitness.guests_cap.map(u32::from);
     let is_over = cap.is_some_and(|cap| cap < forecast.guests);
     against(is_over, "its owner allows fewer people");
@@ -142,7 +175,7 @@ pub(crate) fn judge(facts: &Facts<'_>, forecast: &Forecast, rules: &ElectionRule
     against(is_over, "its owner allows it to send less than is needed");
     why_not.extend(fitness.objections.iter().cloned());
     if let Some(line) = facts.line {
-        let is_lossy = line.loss_ppm > 10_000 || line.jitter_us > 12_000;
+        let is_lossy = line.loss_ppm > 10_000 || line.jitter_us > rules.jitter_us;
         if is_lossy {
             why_not.push("its line loses or delays too much".to_owned());
         }
@@ -161,6 +194,15 @@ pub(crate) fn judge(facts: &Facts<'_>, forecast: &Forecast, rules: &ElectionRule
         wants_probe,
     }
 }
+
+/// When a line may be probed again that was `times` times, at `last` the last time.
+pub(crate) fn probe_due(last: Instant, times: u32, rules: &ElectionRules) -> Instant {
+    let doublings = times.saturating_sub(1).min(MOST_DOUBLINGS);
+    last + rules.probe_every * 2_u32.pow(doublings)
+}
+
+/// A line that never was good enough is probed every half an hour by default.
+const MOST_DOUBLINGS: u32 = 5;
 
 /// Bits per second for which a line is worth probing.
 pub(crate) fn probe_target(forecast: &Forecast) -> u64 {
@@ -192,19 +234,36 @@ fn score(facts: &Facts<'_>, fitness: &Fitness, safe: u64, forecast: &Forecast) -
     (headroom + mains + reach + saved - 150.0 * leaves - failed) as i32
 }
 
-/// Renewals in a row that tell of trouble before the call goes back: one alone may have been a moment.
-pub(crate) const STRAINED: u8 = 2;
+/// Why a computer is not up to carrying the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Overload {
+    /// For people.
+    pub(crate) why: &'static str,
+    /// Renewals in a row that tell of it before the call goes back: one alone may have been a moment.
+    pub(crate) patience: u8,
+}
 
-/// Why a computer is not up to carrying the call, if it is not. A processor that is too slow shows in how long packets wait.
-pub(crate) fn overload(load: &HostLoad) -> Option<&'static str> {
-    if load.queue_ms > 100 {
-        return Some("packets wait too long for its line");
+/// Is a computer up to carrying the call? What only one guest has trouble with is that guest's line.
+pub(crate) fn overload(load: &HostLoad) -> Option<Overload> {
+    let because = |why, patience| Some(Overload { why, patience });
+    if load.is_general(load.legs_queueing) {
+        return because("packets wait too long for its line", 2);
     }
-    if load.loss_ppm > 20_000 {
-        return Some("too much of what it sends is lost");
+    if load.is_general(load.legs_losing) {
+        return because("too much of what it sends is lost", 2);
+    }
+    if (1..LEAST_CPU).contains(&load.cpu_free_percent) {
+        return because("its processor is too slow", 2);
+    }
+    if load.is_general(load.legs_short) {
+        // What a line carries is found out anew in each term, and that takes a few seconds.
+        return because("its line is too short for what the call asks of it", 5);
     }
     None
 }
+
+/// Share of the core that forwards that has to be free, in percent.
+const LEAST_CPU: u16 = 15;
 
 /// Who leads, since when, and how often the call has changed hosts.
 #[derive(Debug, Default)]

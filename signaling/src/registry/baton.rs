@@ -18,7 +18,10 @@ use crate::room::Room;
 mod computers;
 mod elections;
 mod requests;
+mod view;
 mod words;
+
+pub use view::{CandidateView, HostingChange, HostingOrder, HostingView, LineView};
 
 impl Registry {
     /// Does whatever has become due or possible about a room's hosts, and tells everybody.
@@ -69,6 +72,7 @@ impl Registry {
                 self.abort_move(&room, "that computer is gone", now);
             }
             if is_carrier {
+                self.give_reason(&room, "the computer that carried it is gone");
                 self.replace_host(&room, now);
             }
         }
@@ -135,8 +139,12 @@ impl Registry {
         let Some(moving) = entry.baton.moving.take() else {
             return;
         };
-        let to = moving.to;
+        let (to, epoch) = (moving.to, moving.epoch);
         let mover = entry.baton.mover.take();
+        self.note_change(room, (to, epoch), Some(why), now);
+        let Some(entry) = self.rooms.get_mut(room) else {
+            return;
+        };
         // Nobody asks again and again by itself.
         if let Some(owner) = self.hosts.owner(to).filter(|_| mover.is_none()) {
             entry.baton.failures.insert(owner.participant, now.instant);
@@ -192,8 +200,13 @@ impl Registry {
             return;
         };
         self.note_failure(room, now.instant);
+        let reason = self
+            .rooms
+            .get_mut(room)
+            .and_then(|entry| entry.baton.reason.take());
         self.abort_move(room, "its host is gone", now);
         if let Some(entry) = self.rooms.get_mut(room) {
+            entry.baton.reason = reason;
             entry.baton.stays.clear();
             let epoch = entry.baton.fresh_epoch();
             self.begin_term(room, next, epoch, now);
@@ -246,6 +259,7 @@ impl Registry {
             let until = now.instant + self.config.limits.hosting.drain;
             baton.draining.insert(before.host, until);
         }
+        self.note_change(room, (host, epoch), None, now);
         self.choose_standby(room, now);
         self.tell_hosts(room, now);
         self.spread_hosting(room);
@@ -347,6 +361,7 @@ impl Registry {
         let renewed = entry.and_then(|entry| entry.baton.renewed);
         let lease = self.config.limits.hosting.lease;
         if renewed.is_some_and(|renewed| renewed + lease <= now.instant) {
+            self.give_reason(room, "the computer that carried it did not ask to go on");
             self.replace_host(room, now);
         }
     }
@@ -366,6 +381,8 @@ impl Registry {
             return;
         }
         let is_needed = entry.term.kind == HostKind::Participant || epoch < Epoch::FIRST;
+        let why = "after a restart nobody else claimed it";
+        entry.baton.reason = Some(why.to_owned());
         if is_linked {
             let epoch = entry.baton.fresh_epoch();
             self.begin_term(room, host, epoch, now);

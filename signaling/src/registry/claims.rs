@@ -52,6 +52,7 @@ impl Registry {
         }
         // Two hosts may have been believed in the same epoch, so the next one settles it.
         let epoch = room.baton.fresh_epoch();
+        self.give_reason(&roster.room, "after a restart this host claimed it");
         self.begin_term(&roster.room, host, epoch, now);
         true
     }

@@ -162,6 +162,7 @@ impl Registry {
         };
         if let Some(entry) = self.rooms.get_mut(room) {
             let epoch = entry.baton.fresh_epoch();
+            self.give_reason(room, "the server that carried it did not come back");
             self.begin_term(room, next, epoch, now);
         }
         let message = "the room has a new host; offer again in its epoch";

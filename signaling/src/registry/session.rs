@@ -261,7 +261,7 @@ impl Registry {
         let is_elsewhere = home.is_some_and(|room| room.term.kind == HostKind::Participant);
         if is_elsewhere && !may_stay {
             self.remove(&seat.room, participant, LeaveReason::Left, now);
-            self.retreat(&seat.room, now);
+            self.retreat(&seat.room, "somebody can only use the server", now);
             return Err(CallError::NoHost);
         }
         let home = home.and_then(|room| room.home(participant, &self.hosts));

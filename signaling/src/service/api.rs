@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::host_socket::bearer;
+use super::hosting;
 use super::openapi;
 use super::problem::{Problem, ProblemBody};
 use super::{Service, guard, now};
@@ -34,6 +35,10 @@ pub(super) fn routes() -> Router<Service> {
         .route("/openapi.json", get(openapi::document))
         .route("/rooms", get(list_rooms))
         .route("/rooms/{room}", get(room).delete(delete_room))
+        .route(
+            "/rooms/{room}/hosting",
+            get(hosting::hosting).post(hosting::order_hosting),
+        )
         .route("/rooms/{room}/tokens", post(mint_token))
         .route("/rooms/{room}/participants", get(list_participants))
         .route(
@@ -330,7 +335,7 @@ fn done(was_there: Option<bool>, missing: &str) -> Result<StatusCode, Problem> {
     }
 }
 
-fn room_id(text: &str) -> Result<RoomId, Problem> {
+pub(super) fn room_id(text: &str) -> Result<RoomId, Problem> {
     text.parse()
         .map_err(|error: baton_protocol::InvalidRoomId| {
             Problem::new(StatusCode::BAD_REQUEST, error.to_string())

@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::api;
+use super::{api, hosting};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,6 +18,8 @@ use super::api;
         api::participant,
         api::kick,
         api::mute,
+        hosting::hosting,
+        hosting::order_hosting,
     ),
     modifiers(&Bearer)
 )]

@@ -3,21 +3,34 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
+import { createInterface } from 'node:readline';
 
 import { client } from './baton.mjs';
 
 export class Computer {
   #child;
 
-  /** Offers `owner`'s computer in the room of an invite. */
-  static offer(lab, invite, owner) {
-    const child = spawn(client, ['agent', invite, '--for', owner, '--allow-hosting', '--json'], {
-      env: { ...process.env, RUST_BACKTRACE: '1' }, stdio: ['ignore', 'pipe', 'pipe'],
-    });
+  /** What it said so far, one object a line. */
+  #said = [];
+
+  /** Offers `owner`'s computer in the room of an invite; `space` is a network namespace to start it in. */
+  static offer(lab, invite, owner, { space = null } = {}) {
+    return Computer.#start(lab, ['agent', invite, '--for', owner], owner, space);
+  }
+
+  /** Somebody joins with the native client and test media, and offers the computer. */
+  static join(lab, invite, owner) {
+    return Computer.#start(lab, ['join', invite, '--name', owner, '--test-media'], owner, null);
+  }
+
+  static #start(lab, words, owner, space) {
+    const command = [...(space ? ['ip', 'netns', 'exec', space] : []), client, ...words, '--allow-hosting', '--json'];
+    const child = spawn(command[0], command.slice(1), { env: { ...process.env, RUST_BACKTRACE: '1' }, stdio: ['ignore', 'pipe', 'pipe'] });
     const file = createWriteStream(`${lab.folder}/computer-of-${owner}.log`);
     for (const stream of [child.stdout, child.stderr]) stream.pipe(file, { end: false });
     child.on('error', (error) => file.write(`cannot start ${client}: ${error.message}; build it with cargo build -p baton-client\n`));
     const computer = new Computer(child);
+    createInterface({ input: child.stdout }).on('line', (line) => computer.#hear(line));
     lab.onClose(() => computer.stop());
     lab.note(`${owner} offers a computer`);
     return computer;
@@ -25,6 +38,19 @@ export class Computer {
 
   constructor(child) {
     this.#child = child;
+  }
+
+  #hear(line) {
+    try {
+      this.#said.push(JSON.parse(line));
+    } catch {
+      // The end of a program that was killed.
+    }
+  }
+
+  /** The newest line of this event about carrying the call (`part`, `load`, `probed`). */
+  last(carrying) {
+    return this.#said.findLast((line) => line.carrying === carrying);
   }
 
   /** Ends the process; `signal` as for kill(1). */

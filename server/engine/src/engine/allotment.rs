@@ -6,11 +6,15 @@ use super::Engine;
 use crate::allocate::{Claim, share};
 use crate::bitrate::Bitrate;
 use crate::leg::Allotment;
+use crate::score::is_short;
 use crate::slab::Key;
 use crate::time::Tick;
 
 /// Packets that wait longer on a line are heard and seen.
 const LONG_QUEUE: Duration = Duration::from_millis(100);
+
+/// Share of what was sent that is lost on a line that does badly: repair hides it, and costs.
+const MUCH_LOSS: f64 = 0.02;
 
 /// Below this share of what is given, in percent, a line has broken in.
 const SHORT: u64 = 70;
@@ -24,6 +28,11 @@ impl Engine {
                 .iter_mut()
                 .for_each(|(_, leg)| leg.allotment.share = None);
         }
+    }
+
+    /// What all legs together may send, where that is limited.
+    pub fn uplink(&self) -> Option<Bitrate> {
+        self.config.uplink
     }
 
     /// Compares what every leg of a room shows with what it shall show, and divides each line anew.
@@ -134,7 +143,7 @@ impl Engine {
     /// Counts what lines carry, for whoever watches over the host.
     pub(super) fn count_estimates(&mut self) {
         let mut targets = (0, 0, u64::MAX);
-        let mut queueing = 0;
+        let (mut queueing, mut losing, mut short) = (0, 0, 0);
         let (mut longest, mut worst) = (Duration::ZERO, 0.0_f64);
         for (_, leg) in self.legs.iter().filter(|(_, leg)| leg.is_connected) {
             if let Some(target) = leg.budget() {
@@ -143,6 +152,9 @@ impl Engine {
                 queueing += u64::from(line.queueing > LONG_QUEUE);
                 longest = longest.max(line.queueing);
                 worst = worst.max(line.loss);
+                losing += u64::from(line.loss > MUCH_LOSS);
+                let outcome = leg.allotment.outcome;
+                short += u64::from(is_short(outcome.given.0, outcome.wants.0));
             }
         }
         let (count, sum, least) = targets;
@@ -150,6 +162,8 @@ impl Engine {
         self.stats.estimate_sum = sum;
         self.stats.estimate_least = if count > 0 { least } else { 0 };
         self.stats.legs_queueing = queueing;
+        self.stats.legs_losing = losing;
+        self.stats.legs_short = short;
         self.stats.queue_ms = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
         #[expect(
             clippy::cast_possible_truncation,

@@ -208,3 +208,20 @@ fn every_row_of_the_table_can_be_set() {
         let _ = Config::default().apply(setting, &Value::Text("x".to_owned()));
     }
 }
+
+#[test]
+fn what_carries_a_room_and_when_it_moves_can_be_set() {
+    let text = "hosting = \"prefer-participant\"\nhosting_rules = \"seasoned=5\"";
+    let config = with_file(text, &[]).unwrap();
+    assert_eq!(config.hosting, HostingPolicy::PreferParticipant);
+    assert_eq!(config.hosting_rules.seasoned.as_secs(), 5);
+    let config = with_file(text, &[("hosting", "central")]).unwrap();
+    assert_eq!(config.hosting, HostingPolicy::Central);
+    let wrong = told(with_file("hosting = \"sometimes\"", &[]));
+    assert!(
+        wrong.contains("central, auto, prefer-participant"),
+        "{wrong}"
+    );
+    let wrong = told(with_file("hosting_rules = \"season=5\"", &[]));
+    assert!(wrong.contains("there is no rule"), "{wrong}");
+}

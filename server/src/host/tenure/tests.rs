@@ -398,3 +398,36 @@ fn a_replaced_host_stays_silent_and_a_new_term_of_its_own_may_be_heard() {
     ));
     assert!(tenure.may_send());
 }
+
+#[test]
+fn it_says_once_in_a_term_that_it_wants_to_be_rid_of_the_call() {
+    let mut tenure = fresh();
+    assert!(
+        !tenure.step_down(StepDownReason::Overload),
+        "of which call?"
+    );
+    for (epoch, role) in [(4, HostRole::Next), (4, HostRole::Active)] {
+        assert!(!tenure.is_active());
+        tenure.handle_command(serve(epoch, role, Some(grant(epoch))), at(0.0));
+    }
+    assert!(tenure.is_active());
+    while tenure.poll_message().is_some() {}
+    assert!(tenure.step_down(StepDownReason::Overload));
+    assert!(!tenure.step_down(StepDownReason::Overload));
+    let said = tenure.poll_message();
+    assert!(
+        matches!(
+            said,
+            Some(HostMessage::StepDown {
+                epoch: Epoch(4),
+                reason: StepDownReason::Overload,
+                ..
+            })
+        ),
+        "{said:?}"
+    );
+    assert_eq!(tenure.poll_message(), None);
+    tenure.handle_command(serve(5, HostRole::Next, Some(grant(5))), at(1.0));
+    tenure.handle_command(serve(5, HostRole::Active, Some(grant(5))), at(1.0));
+    assert!(tenure.step_down(StepDownReason::Overload), "another term");
+}

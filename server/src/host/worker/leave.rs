@@ -4,23 +4,19 @@
 
 use std::time::{Duration, Instant};
 
-use baton_protocol::{HostCommand, HostLoad};
+use baton_engine::Bitrate;
+use baton_protocol::{HostCommand, StepDownReason};
 
 use super::Worker;
+use super::meter::thread_time;
 use crate::host::clock::{BootTime, Moment};
 use crate::host::tenure::Verdict;
 
+/// Of what the lines were found to carry together, this part is sent while the call is handed back.
+const HELD_BACK: u64 = 3;
+
 /// A thread that sleeps longer than it has to must be told from one that was stopped.
 const LOOK: Duration = Duration::from_millis(250);
-
-/// Counters at the last renewal.
-#[derive(Debug, Default)]
-pub(super) struct Meter {
-    at: Option<BootTime>,
-    bytes_out: u64,
-    /// Longest queue since then, in milliseconds.
-    queue_ms: u64,
-}
 
 impl Worker {
     /// Tells the tenure that this thread runs.
@@ -55,6 +51,38 @@ impl Worker {
         }
     }
 
+    /// Hands the call back when packets wait for too long on several legs, and sends little until it is elsewhere: what
+    /// waits has to get through first.
+    pub(super) fn heed(&mut self, now: Instant) {
+        let Some(tenure) = &mut self.tenure else {
+            return;
+        };
+        if !self.meter.is_look_due(now) {
+            return;
+        }
+        if !tenure.is_active() {
+            self.engine.set_uplink(self.uplink);
+            return self.meter.forget_queue();
+        }
+        let stats = self.engine.stats();
+        if !self.meter.queues_for_long(stats, now) {
+            // Nobody took the call, and what waited is through.
+            if self.meter.has_held_back_for_long(now) {
+                self.engine.set_uplink(self.uplink);
+            }
+            return;
+        }
+        self.meter.hold_back(now);
+        let carried = Bitrate(stats.estimate_sum / HELD_BACK);
+        if tenure.step_down(StepDownReason::Overload) {
+            tracing::warn!(
+                "packets wait for too long on this computer's line; the call is handed back"
+            );
+        }
+        let uplink = self.uplink.map_or(carried, |uplink| uplink.min(carried));
+        self.engine.set_uplink(Some(uplink));
+    }
+
     /// Renews the lease where that is due, and passes on what the tenure has to say.
     pub(super) fn renew(&mut self) {
         let Some(tenure) = &mut self.tenure else {
@@ -62,7 +90,7 @@ impl Worker {
         };
         let now = BootTime::now();
         if tenure.poll_timeout().is_some_and(|due| due <= now) {
-            let load = self.meter.measure(self.engine.stats(), now);
+            let load = self.meter.measure(self.engine.stats(), thread_time(), now);
             tenure.handle_timeout(load, now);
         }
         while let Some(message) = tenure.poll_message() {
@@ -71,33 +99,6 @@ impl Worker {
             } else {
                 self.traffic.messages_dropped += 1;
             }
-        }
-    }
-}
-
-impl Meter {
-    /// Notes how long packets wait, between renewals.
-    pub(super) fn note(&mut self, stats: &baton_engine::Stats) {
-        self.queue_ms = self.queue_ms.max(stats.queue_ms);
-    }
-
-    fn measure(&mut self, stats: &baton_engine::Stats, now: BootTime) -> HostLoad {
-        self.note(stats);
-        let span = self
-            .at
-            .replace(now)
-            .map_or(Duration::ZERO, |at| now.since(at));
-        let bytes = stats.bytes_out + stats.padding_bytes_out;
-        let bits = (bytes - std::mem::replace(&mut self.bytes_out, bytes)) * 8;
-        let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        let queue_ms = std::mem::take(&mut self.queue_ms);
-        HostLoad {
-            legs: u16::try_from(stats.legs_connected).unwrap_or(u16::MAX),
-            sent_bps: (bits * 1000).checked_div(millis).unwrap_or(0),
-            queue_ms: u32::try_from(queue_ms).unwrap_or(u32::MAX),
-            loss_ppm: u32::try_from(stats.loss_ppm).unwrap_or(u32::MAX),
-            // The owner's side knows its processor, and writes that as the message passes by.
-            cpu_free_percent: 0,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use baton_engine::transport::Certificate;
-use baton_engine::{Config, Datagram, Event, Routed, Stats, Transmit};
+use baton_engine::{Bitrate, Config, Datagram, Event, Routed, Stats, Transmit};
 use baton_protocol::{HostCommand, HostMessage, LegId, LegState, ParticipantId, RoomId};
 
 /// The user fragment of a room is its name.
@@ -34,6 +34,12 @@ impl Engine {
             stats: Stats::default(),
         })
     }
+
+    pub(crate) fn uplink(&self) -> Option<Bitrate> {
+        None
+    }
+
+    pub(crate) fn set_uplink(&mut self, _: Option<Bitrate>) {}
 
     pub(crate) fn set_reflector(&mut self, _: Option<SocketAddr>, _: Instant) {}
 

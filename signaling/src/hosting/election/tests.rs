@@ -118,29 +118,60 @@ fn a_failure_counts_against_it_for_ten_minutes() {
 #[test]
 fn it_hands_back_when_the_line_fills() {
     let load = HostLoad {
+        legs: 4,
         cpu_free_percent: 100,
         ..HostLoad::default()
     };
     assert_eq!(overload(&load), None);
-    assert!(
-        overload(&HostLoad {
-            queue_ms: 101,
-            ..load
-        })
-        .is_some()
-    );
-    assert!(
-        overload(&HostLoad {
-            loss_ppm: 20_001,
-            ..load
-        })
-        .is_some()
-    );
-    let unknown = HostLoad {
-        cpu_free_percent: 0,
-        ..load
+    type Change = fn(&mut HostLoad);
+    let bad: [(Change, &str); 5] = [
+        (|load| load.legs_queueing = 2, "wait"),
+        (|load| load.legs_losing = 2, "lost"),
+        (|load| load.cpu_free_percent = 14, "processor"),
+        (|load| load.legs_short = 2, "short"),
+        (|load| (load.legs, load.legs_queueing) = (3, 1), "wait"),
+    ];
+    for (change, word) in bad {
+        let mut load = load;
+        change(&mut load);
+        let overload = overload(&load).expect(word);
+        assert!(overload.why.contains(word), "{overload:?}");
+    }
+    let fine: [(Change, &str); 3] = [
+        (|load| load.cpu_free_percent = 0, "it may not be known"),
+        (|load| load.legs_queueing = 1, "that is the guest's line"),
+        (|load| load.queue_ms = 900, "whose, the number of legs says"),
+    ];
+    for (change, why) in fine {
+        let mut load = load;
+        change(&mut load);
+        assert_eq!(overload(&load), None, "{why}");
+    }
+}
+
+#[test]
+fn one_bad_report_makes_no_bad_line_and_several_do() {
+    let now = Instant::now();
+    let report = |jitter_us, received_bps| LineQuality {
+        participant: baton_protocol::ParticipantId(1),
+        received_bps,
+        loss_ppm: 0,
+        jitter_us,
+        rtt_us: 9,
+        estimate_bps: 0,
     };
-    assert_eq!(overload(&unknown), None, "it may not be known");
+    let lasts = Duration::from_secs(180);
+    let mut line = Line::with(None, &report(1000, 50), lasts, now);
+    let later = now + Duration::from_secs(10);
+    line = Line::with(Some(line), &report(40_000, 7), lasts, later);
+    assert_eq!((line.jitter_us, line.best_bps), (10_750, 50));
+    for _ in 0..3 {
+        line = Line::with(Some(line), &report(40_000, 7), lasts, later);
+    }
+    assert!(line.jitter_us > 25_000, "{line:?}");
+    let much_later = now + Duration::from_secs(181);
+    line = Line::with(Some(line), &report(0, 7), lasts, much_later);
+    assert_eq!((line.best_bps, line.best_at), (7, much_later));
 }
 
 struct Polls {

@@ -84,14 +84,16 @@ impl Registry {
         &mut self,
         host: HostId,
         room: &RoomId,
-        _reason: StepDownReason,
+        reason: StepDownReason,
         now: Now,
     ) {
         let Some(entry) = self.rooms.get(room) else {
             return;
         };
         if entry.term.host == host {
-            return self.retreat(room, now);
+            // Whatever the reason, it is not asked again at once.
+            self.note_failure(room, now.instant);
+            return self.retreat(room, in_words(reason), now);
         }
         let moving = entry.baton.moving.as_ref();
         if moving.is_some_and(|one| one.to == host) {
@@ -132,5 +134,15 @@ impl Registry {
                 self.handle_host_gone(link, now);
             }
         }
+    }
+}
+
+fn in_words(reason: StepDownReason) -> &'static str {
+    match reason {
+        StepDownReason::Owner => "the owner of that computer wanted it",
+        StepDownReason::Shutdown => "the program on that computer ended",
+        StepDownReason::Suspend => "that computer sleeps or slept",
+        StepDownReason::Cap => "the limits that the owner set are reached",
+        StepDownReason::Overload => "the line of that computer is full",
     }
 }

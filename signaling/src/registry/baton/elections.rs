@@ -8,7 +8,7 @@ use baton_protocol::{
 };
 
 use crate::hosting::election::{
-    Carrier, Facts, Forecast, Judgement, Line, STRAINED, judge, overload, probe_target,
+    Carrier, Facts, Forecast, Judgement, Line, judge, overload, probe_due, probe_target,
 };
 use crate::now::Now;
 use crate::participant::{Participant, Stay};
@@ -17,6 +17,9 @@ use crate::room::Room;
 
 /// Between two looks at the candidates of a room.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
+
+/// Between two probes in one room: computers of one household have one line.
+const APART: Duration = Duration::from_secs(10);
 
 /// What one probe may cost.
 const PROBE_BYTES: u64 = 10_000_000;
@@ -40,7 +43,10 @@ impl Registry {
             .map(|one| {
                 let forecast = forecast(entry, one.owner());
                 let line = one.owner().and_then(|owner| entry.baton.lines.get(&owner));
-                let is_fresh = |line: &&Line| now.instant < line.best_at + rules.measured;
+                // Who carries the call is not measured meanwhile; how it does then tells itself.
+                let is_fresh = |line: &&Line| {
+                    now.instant < line.best_at + rules.measured || entry.term.host == one.id
+                };
                 let failed = one
                     .owner()
                     .and_then(|owner| entry.baton.failures.get(&owner));
@@ -61,13 +67,16 @@ impl Registry {
             .collect();
         let probe = judged.iter().find_map(|(_, owner, forecast, judgement)| {
             let owner = (*owner)?;
-            let due = entry
-                .baton
-                .probed
-                .is_none_or(|at| at + rules.probe_every <= now.instant);
-            let is_wanted =
-                judgement.wants_probe && due && entry.baton.policy != HostingPolicy::Central;
-            is_wanted.then_some((owner, probe_target(forecast)))
+            let probed = &entry.baton.probed;
+            let last = probed.values().map(|(at, _)| *at).max();
+            let own = probed.get(&owner);
+            let is_due = last.is_none_or(|at| at + APART <= now.instant)
+                && own.is_none_or(|(at, times)| probe_due(*at, *times, rules) <= now.instant);
+            // Only a server's word counts, and it measures what comes to it.
+            let may_move = entry.baton.policy != HostingPolicy::Central && !entry.baton.is_pinned;
+            let is_wanted = judgement.wants_probe && is_due && may_move;
+            (is_wanted && entry.term.kind == HostKind::Central)
+                .then_some((owner, probe_target(forecast)))
         });
         let candidates: Vec<_> = judged
             .into_iter()
@@ -78,6 +87,13 @@ impl Registry {
             return;
         };
         entry.baton.judged = candidates.iter().cloned().collect();
+        let Room {
+            baton,
+            participants,
+            ..
+        } = entry;
+        baton.lines.retain(|who, _| participants.contains_key(who));
+        baton.probed.retain(|who, _| participants.contains_key(who));
         let score = |host: HostId| {
             let judged = candidates.iter().find(|(id, _)| *id == host);
             judged.map_or(i32::MIN / 2, |(_, judgement)| judgement.score)
@@ -101,6 +117,7 @@ impl Registry {
         let election = &mut entry.baton.election;
         if let Some(next) = election.decide(carrier, &others, policy, rules, now.instant) {
             // Refused where somebody cannot come along, which the next look tells as well.
+            self.give_reason(room, "that computer's line is good enough");
             self.begin_move(room, next, None, now).ok();
         }
     }
@@ -123,7 +140,8 @@ impl Registry {
         let Some(entry) = self.rooms.get_mut(room) else {
             return;
         };
-        entry.baton.probed = Some(now.instant);
+        let (at, times) = entry.baton.probed.entry(owner).or_insert((now.instant, 0));
+        (*at, *times) = (now.instant, times.saturating_add(1));
         let theirs = self.hosts.computers(room);
         let theirs: Vec<_> = theirs
             .filter(|one| one.owner() == Some(owner))
@@ -157,16 +175,7 @@ impl Registry {
                 continue;
             }
             let known = entry.baton.lines.get(&new.participant).copied();
-            let best = known.filter(|known| {
-                known.best_bps > new.received_bps && now.instant < known.best_at + measured
-            });
-            let line = Line {
-                best_bps: best.map_or(new.received_bps, |best| best.best_bps),
-                best_at: best.map_or(now.instant, |best| best.best_at),
-                loss_ppm: new.loss_ppm,
-                jitter_us: new.jitter_us,
-                rtt_us: new.rtt_us,
-            };
+            let line = Line::with(known, new, measured, now.instant);
             entry.baton.lines.insert(new.participant, line);
         }
     }
@@ -176,15 +185,17 @@ impl Registry {
         let Some(entry) = self.rooms.get_mut(room) else {
             return;
         };
-        entry.baton.strained = match overload(load) {
+        let overload = overload(load);
+        entry.baton.strained = match overload {
             Some(_) => entry.baton.strained.saturating_add(1),
             None => 0,
         };
-        if entry.baton.strained < STRAINED {
+        let strained = entry.baton.strained;
+        let Some(overload) = overload.filter(|overload| strained >= overload.patience) else {
             return;
-        }
+        };
         self.note_failure(room, now.instant);
-        self.retreat(room, now);
+        self.retreat(room, overload.why, now);
     }
 
     /// The computer that carries the call has failed: it is not asked again for a while.

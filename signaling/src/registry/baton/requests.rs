@@ -48,11 +48,11 @@ impl Registry {
             room.baton.stays.insert(seat.participant);
             return self.tend(&seat.room, now);
         }
-        self.retreat(&seat.room, now);
+        self.retreat(&seat.room, "somebody cannot reach that computer", now);
     }
 
     /// Back to the operator's server, if there is one and the call is not on its way already.
-    pub(in crate::registry) fn retreat(&mut self, room: &RoomId, now: Now) {
+    pub(in crate::registry) fn retreat(&mut self, room: &RoomId, why: &str, now: Now) {
         let entry = self.rooms.get(room);
         let Some(entry) = entry.filter(|one| one.term.kind == HostKind::Participant) else {
             return;
@@ -66,6 +66,9 @@ impl Registry {
         let moving = entry.baton.moving.as_ref().map(|one| one.to);
         if moving.is_some_and(|to| to != server) {
             self.abort_move(room, "the call goes back to the server", now);
+        }
+        if moving != Some(server) {
+            self.give_reason(room, why);
         }
         // Refused only if somebody cannot move, who then stays on that server as before.
         self.start_move(room, server, None, now).ok();
@@ -90,6 +93,7 @@ impl Registry {
         let guests = guests.map(|one| one.id).collect();
         let is_late = renewed + late <= now.instant;
         if room.baton.losses.is_lost(&guests, is_late, now.instant) {
+            self.give_reason(&seat.room, "guests heard nothing from it");
             self.replace_host(&seat.room, now);
         }
     }
@@ -101,7 +105,7 @@ impl Registry {
         to: Option<HostId>,
         now: Now,
     ) -> Result<(), Refused> {
-        let (room, me) = self.seated(seat)?;
+        let (_, me) = self.seated(seat)?;
         let is_mine = |host| {
             let owner = self.hosts.owner(host);
             owner.is_some_and(|owner| owner.participant == me.id)
@@ -111,6 +115,19 @@ impl Registry {
             let message = "only a moderator may move the call to somebody else's computer";
             return Err(Refused::new(ErrorCode::Forbidden, message));
         }
+        let name = me.name.clone();
+        let target = self.meant_host(&seat.room, to)?;
+        self.give_reason(&seat.room, &format!("{name} wanted it"));
+        self.pass_to(&seat.room, target, Some(seat.participant), now)
+    }
+
+    /// The host that is meant, or the server.
+    pub(in crate::registry) fn meant_host(
+        &self,
+        room: &RoomId,
+        to: Option<HostId>,
+    ) -> Result<HostId, Refused> {
+        let room = self.rooms.get(room).ok_or_else(internal)?;
         let is_usable = |host: &HostId| {
             let owner = self.hosts.owner(*host);
             self.hosts.link_of(*host).is_some() && owner.is_none_or(|one| one.room == room.id)
@@ -122,14 +139,13 @@ impl Registry {
             None if room.term.kind == HostKind::Central => Some(room.term.host),
             None => standby.filter(is_central).or(self.hosts.least_loaded()),
         };
-        let Some(target) = target else {
+        target.ok_or_else(|| {
             let message = match to {
                 Some(_) => "that computer is not there now",
                 None => "no server is there now",
             };
-            return Err(Refused::new(ErrorCode::NotFound, message));
-        };
-        self.pass_to(&seat.room, target, Some(seat.participant), now)
+            Refused::new(ErrorCode::NotFound, message)
+        })
     }
 
     /// Moves the call, or stops a move away from where it is.
@@ -173,7 +189,7 @@ impl Registry {
             entry.baton.is_pinned = false;
         }
         if policy == HostingPolicy::Central {
-            self.retreat(room, now);
+            self.retreat(room, "only servers may carry the room", now);
         }
         self.tend(room, now);
     }
@@ -197,7 +213,7 @@ impl Registry {
                 let why = "somebody wants to use the server only";
                 self.abort_move(&seat.room, why, now);
             }
-            self.retreat(&seat.room, now);
+            self.retreat(&seat.room, "somebody wants to use the server only", now);
         }
         self.tend(&seat.room, now);
         Ok(())

@@ -29,6 +29,7 @@ impl Registry {
         let serves_aside = entry.has_stayers();
         let Room { term, baton, .. } = entry;
         let roles = baton.roles(term, serves_aside);
+        let has_candidates = self.hosts.computers(room).next().is_some();
         let lease = self.config.limits.hosting.lease;
         let lease = u32::try_from(lease.as_millis()).unwrap_or(u32::MAX);
         for (host, role) in &roles {
@@ -37,12 +38,14 @@ impl Registry {
             else {
                 continue;
             };
-            let next = told(*host, *role, term, baton);
+            let mut next = told(*host, *role, term, baton);
+            // A server that was never told anything serves whoever it is asked to serve. Once there are computers it has to
+            // know that it is the host, whose part it is to measure their lines.
+            let was_unsaid = baton.told.get(host).is_none_or(|told| told.is_unsaid);
+            let is_server = *role == HostRole::Active && kind == HostKind::Central;
+            next.is_unsaid = was_unsaid && is_server && !has_candidates;
             let before = baton.told.insert(*host, next.clone());
-            // A server that was never told anything serves whoever it is asked to serve.
-            let goes_without_saying =
-                before.is_none() && *role == HostRole::Active && kind == HostKind::Central;
-            if goes_without_saying || before.as_ref() == Some(&next) {
+            if next.is_unsaid || before.as_ref() == Some(&next) {
                 continue;
             }
             let needs_lease =
@@ -221,5 +224,6 @@ fn told(host: HostId, role: HostRole, term: &HostTerm, baton: &Baton) -> Told {
         epoch: baton.epoch_for(host, epoch),
         role: Some(role),
         grant,
+        is_unsaid: false,
     }
 }

@@ -262,7 +262,11 @@ fn while_a_participant_hosts_the_server_stands_by() {
     assert_eq!((hosting.mine, hosting.owner), (host, Some(ana.me)));
     assert_eq!(hosting.standby.expect("a standby").host, ana.host.host);
     assert!(hosting.grant.is_some());
-    assert_eq!(roles(&mut stage, HOST), [(Epoch(2), HostRole::Standby)]);
+    assert_eq!(
+        roles(&mut stage, HOST),
+        [(Epoch(1), HostRole::Active), (Epoch(2), HostRole::Standby)],
+        "once there is a computer it is told that it measures"
+    );
     assert_eq!(
         roles(&mut stage, COMPUTER).last(),
         Some(&(Epoch(2), HostRole::Active))

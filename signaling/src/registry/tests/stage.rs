@@ -25,7 +25,7 @@ pub(super) const CY: ConnectionId = ConnectionId(3);
 /// A registry and everything it said that nobody has looked at yet.
 pub(super) struct Stage {
     pub(super) registry: Registry,
-    now: Now,
+    pub(super) now: Now,
     calls: u64,
     heard: BTreeMap<ConnectionId, Vec<ServiceMessage>>,
     pub(super) closed: BTreeMap<ConnectionId, CloseReason>,

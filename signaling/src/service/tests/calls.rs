@@ -279,6 +279,24 @@ async fn rest_shows_removes_and_explains() {
         (&room["participants"], &room["host"]["kind"]),
         (&Value::from(1), &Value::from("central"))
     );
+    let hosting = request(to, "GET /api/v1/rooms/tea/hosting", &[], "").await;
+    let hosting = hosting.json();
+    assert_eq!(
+        (&hosting["policy"], &hosting["host"]["kind"]),
+        (&Value::from("auto"), &Value::from("central"))
+    );
+    let json = [("content-type", "application/json")];
+    let order = |body: &'static str| request(to, "POST /api/v1/rooms/tea/hosting", &json, body);
+    let policy = r#"{"action":"policy","policy":"prefer_participant"}"#;
+    assert_eq!(order(policy).await.status, 204);
+    let hosting = request(to, "GET /api/v1/rooms/tea/hosting", &[], "").await;
+    assert_eq!(hosting.json()["policy"], "prefer_participant");
+    assert_eq!(order(r#"{"action":"pass"}"#).await.status, 204);
+    order(r#"{"action":"pass","host":77}"#)
+        .await
+        .assert_problem(404);
+    order(r#"{"action":"abort"}"#).await.assert_problem(404);
+    order(r#"{"action":"dance"}"#).await.assert_problem(422);
     let one = format!("/api/v1/rooms/tea/participants/{me}");
     assert_eq!(
         request(to, &format!("GET {one}"), &[], "").await.json()["name"],
@@ -328,7 +346,7 @@ async fn rest_shows_removes_and_explains() {
     for path in document["paths"].as_object().expect("paths").keys() {
         assert!(path.starts_with("/api/v1/rooms"), "{path}");
     }
-    assert_eq!(document["paths"].as_object().expect("paths").len(), 6);
+    assert_eq!(document["paths"].as_object().expect("paths").len(), 7);
 }
 
 #[tokio::test]
