@@ -15,6 +15,7 @@ use crate::time::Tick;
 const LEAST_PAUSE: Duration = Duration::from_millis(1);
 
 /// A room whose legs are being served.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Serving {
     room: Key,
     /// Place of the leg whose turn is next.
