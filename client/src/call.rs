@@ -66,6 +66,8 @@ pub struct Plan {
     pub hosting: Option<Consent>,
     /// What people call this computer.
     pub computer: String,
+    /// Never connect to the computer of another participant. Can be changed in the call.
+    pub uses_server: bool,
 }
 
 impl Plan {
@@ -408,6 +410,9 @@ impl Call {
         }
         for index in 0..self.legs.len() {
             self.say_offer(index);
+        }
+        if self.plan.uses_server {
+            self.session.say(PeerMessage::UseServer { always: true });
         }
         self.offer_computer();
         self.settle_mutes();

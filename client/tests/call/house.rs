@@ -164,6 +164,7 @@ impl Guest {
             publications,
             frames: None,
             hosting: None,
+            uses_server: false,
             computer: String::new(),
         }
     }
