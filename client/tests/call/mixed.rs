@@ -92,7 +92,7 @@ impl Scene {
         assert!(rate > 15.0, "{rate:.1} pictures a second of {of} {what}");
     }
 
-    fn close(mut self) {
+    fn close(self) {
         self.computer.signal("KILL");
         self.sending.abort();
         for media in &self.media {
