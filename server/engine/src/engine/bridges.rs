@@ -45,48 +45,45 @@ pub(super) struct Call {
 impl Engine {
     /// Takes a command about a bridge.
     pub(super) fn handle_bridge(&mut self, command: HostCommand, now: Instant) {
-        match command {
-            HostCommand::OpenBridge { room, bridge, .. } => {
-                let offered = self.call(&room, bridge, now);
-                let end = offered.map(|end| HostMessage::BridgeOffered {
-                    room: room.clone(),
-                    bridge,
-                    end,
-                });
-                self.say_bridge(room, bridge, end);
-            }
-            HostCommand::AnswerBridge {
-                room,
-                epoch,
+        if let HostCommand::OpenBridge { room, bridge, .. } = command {
+            let offered = self.call(&room, bridge, now);
+            let end = offered.map(|end| HostMessage::BridgeOffered {
+                room: room.clone(),
                 bridge,
                 end,
-            } => {
-                let answered = self.answer_call((&room, epoch), bridge, &end, now);
-                let end = answered.map(|end| HostMessage::BridgeAnswered {
-                    room: room.clone(),
-                    bridge,
-                    end,
-                });
-                self.say_bridge(room, bridge, end);
-            }
-            HostCommand::JoinBridge {
-                room,
-                epoch,
+            });
+            self.say_bridge(room, bridge, end);
+        } else if let HostCommand::AnswerBridge {
+            room,
+            epoch,
+            bridge,
+            end,
+        } = command
+        {
+            let answered = self.answer_call((&room, epoch), bridge, &end, now);
+            let end = answered.map(|end| HostMessage::BridgeAnswered {
+                room: room.clone(),
                 bridge,
                 end,
-                ..
-            } => {
-                if self.join((&room, epoch), bridge, &end, now).is_none() {
-                    self.say_bridge(room, bridge, None);
-                }
+            });
+            self.say_bridge(room, bridge, end);
+        } else if let HostCommand::JoinBridge {
+            room,
+            epoch,
+            bridge,
+            end,
+            ..
+        } = command
+        {
+            let joined = self.join((&room, epoch), bridge, &end, now);
+            if joined.is_none() {
+                self.say_bridge(room, bridge, None);
             }
-            HostCommand::CloseBridge { room, bridge } => {
-                self.calls.retain(|call| call.bridge != bridge);
-                if let Some(key) = self.find_bridge(&room, bridge) {
-                    self.close_leg(key, now);
-                }
+        } else if let HostCommand::CloseBridge { room, bridge } = command {
+            self.calls.retain(|call| call.bridge != bridge);
+            if let Some(key) = self.find_bridge(&room, bridge) {
+                self.close_leg(key, now);
             }
-            _ => {}
         }
     }
 

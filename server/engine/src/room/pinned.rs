@@ -3,6 +3,8 @@
 //! When the line between the two hosts is short, sound goes first, then the smallest layers of all, then the next ones: who cannot have the
 //! larger layer shows the smaller one. What has no room is paused and comes back when there is room again.
 
+use std::cmp::Reverse;
+
 use baton_protocol::{MediaKind, Pull};
 use rand::Rng;
 
@@ -26,6 +28,9 @@ impl Room {
     /// Makes the slots of a bridge what the other host asks for.
     pub(crate) fn take_pulls(&self, leg: &mut Leg, mut pulls: Vec<Pull>, rng: &mut impl Rng) {
         pulls.truncate(baton_protocol::limits::MAX_PULLS);
+        // Each layer is sent once, however often it is asked for.
+        pulls.sort_unstable_by_key(|pull| (pull.track, pull.layer, Reverse(pull.slot)));
+        pulls.dedup_by_key(|pull| (pull.track, pull.layer));
         for slot in &mut leg.slots {
             slot.is_off = !slot.pin.is_some_and(|pin| pulls.contains(&pin));
             if slot.is_off {

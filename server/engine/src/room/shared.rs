@@ -84,11 +84,12 @@ impl Room {
         copies.sort_unstable();
         for same in copies.chunk_by(|a, b| a.0 == b.0) {
             let track = same.first().map(|(track, _)| *track);
-            let chosen = track.and_then(|track| self.choose(track, same, now));
+            // Somebody who opens a leg anew has two copies here for a while, and both are first hand.
+            let Some(chosen) = track.and_then(|track| self.choose(track, same, now)) else {
+                continue;
+            };
             let spare = same.iter().map(|(_, key)| *key);
-            self.shared
-                .spare
-                .extend(spare.filter(|key| Some(*key) != chosen));
+            self.shared.spare.extend(spare.filter(|key| *key != chosen));
         }
         let is_there = |track: TrackId| copies.iter().any(|(known, _)| *known == track);
         self.shared.chosen.retain(|(track, _)| is_there(*track));
@@ -96,6 +97,7 @@ impl Room {
         self.note_asked(now);
     }
 
+    /// None: nothing of it comes over a bridge.
     fn choose(&mut self, track: TrackId, same: &[(TrackId, Key)], now: Tick) -> Option<Key> {
         let keys = || same.iter().map(|(_, key)| *key);
         let is_remote = |key: &Key| {
@@ -104,7 +106,7 @@ impl Room {
         };
         if !keys().any(|key| is_remote(&key)) {
             self.shared.chosen.retain(|(known, _)| *known != track);
-            return keys().next();
+            return None;
         }
         let before = self
             .shared

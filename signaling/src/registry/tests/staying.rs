@@ -222,7 +222,7 @@ fn a_viewer_who_only_speaks_whep_stays_and_another_may_come() {
 fn a_bridge_that_ends_is_opened_again_and_strangers_are_not_believed() {
     let mut stage = Stage::open();
     let (ana, _, old) = mixed(&mut stage);
-    let room = ana.room.clone();
+    let room = ana.room;
     stage.host_says(
         HOST,
         HostMessage::Bridge {
@@ -266,4 +266,17 @@ fn a_computer_on_which_nobody_is_left_hands_the_call_back_at_once() {
         (ana.host.host, None),
         "not {host}"
     );
+}
+
+#[test]
+fn who_loses_the_computer_in_the_middle_of_a_call_is_served_by_the_server() {
+    let mut stage = Stage::open();
+    let (ana, _, host) = hosted(&mut stage);
+    stage.told(COMPUTER);
+    progress(&mut stage, BO, Epoch(2), MoveStep::Failed);
+    let bo = stage.hosting(BO);
+    assert_eq!((bo.term.host, bo.mine), (host, ana.host.host));
+    assert_eq!(stage.hosting(ANA).mine, host, "the others stay");
+    let told = stage.told(COMPUTER);
+    bridge(&mut stage, &told, &ana.room, Epoch(2));
 }

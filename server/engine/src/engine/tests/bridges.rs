@@ -1,5 +1,10 @@
 //! Two hosts of one room that are joined: the server, where some stay, and the computer that carries the call for the others.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a story picks the messages it is about"
+)]
+
 use std::time::Duration;
 
 use baton_protocol::{
@@ -8,6 +13,8 @@ use baton_protocol::{
 
 use super::people::{Meeting, Who, room};
 use super::view;
+use crate::bridge;
+use crate::time::Tick;
 
 const FRAME: Duration = Duration::from_millis(33);
 const STEP: Duration = Duration::from_millis(1);
@@ -113,7 +120,10 @@ impl Pair {
                     .first()
                     .is_some_and(|first| (128..192).contains(first));
                 self.carried += usize::from(is_media);
-                let is_lost = is_media && self.loss.is_some_and(|one| self.carried % one == 0);
+                let is_lost = is_media
+                    && self
+                        .loss
+                        .is_some_and(|one| self.carried.is_multiple_of(one));
                 if !is_lost && !self.is_cut {
                     self.wire.push((self.steps + DELAY, to_server, bytes));
                 }
@@ -210,6 +220,63 @@ fn who_stays_and_who_moved_see_and_hear_each_other_and_nobody_themselves() {
             Some(baton_protocol::PathFromHost::Speakers { speakers }) if speakers.len() == 2
         ));
     }
+}
+
+/// Whose tracks a host offers the other.
+fn offered(meeting: &Meeting) -> Vec<u32> {
+    let rooms = meeting.engine().rooms.iter();
+    let offered = rooms.flat_map(|(_, room)| bridge::offered(room, Tick(0)));
+    let mut people: Vec<_> = offered.map(|one| one.participant.0).collect();
+    people.dedup();
+    people
+}
+
+#[test]
+fn what_came_over_a_bridge_is_not_offered_back() {
+    let mut pair = Pair::new(60);
+    let (ana, ben) = ana_and_ben(&mut pair, 640, 360);
+    run(&mut pair, (ana, ben), 60);
+    assert_eq!(offered(&pair.server), [1]);
+    assert_eq!(offered(&pair.computer), [11]);
+    let carried = pair.carried;
+    run(&mut pair, (ana, ben), 30);
+    // Each way a picture of three packets in the two layers that are used, a packet of sound, and reports.
+    let each = (pair.carried - carried) / 30;
+    assert!((8..=12).contains(&each), "{each} packets for a picture");
+}
+
+#[test]
+fn on_a_short_line_sound_and_small_pictures_go_first() {
+    let mut pair = Pair::new(62);
+    let (ana, ben) = ana_and_ben(&mut pair, 640, 360);
+    run(&mut pair, (ana, ben), 90);
+    let count = |pair: &mut Pair, frames: usize| {
+        pair.server.take_packets(ana);
+        run(pair, (ana, ben), frames);
+        let seen = pair.server.take_packets(ana);
+        let sound = seen.iter().filter(|packet| packet.payload.len() == 80);
+        let sound = sound.count();
+        (sound, seen.len() - sound)
+    };
+    let (sound, pictures) = count(&mut pair, 60);
+    assert!(sound >= 59 && pictures >= 118, "{sound}, {pictures}");
+    // Half of it for Ben's own leg.
+    pair.computer.set_uplink(Some(800));
+    count(&mut pair, 60);
+    let (sound, pictures) = count(&mut pair, 60);
+    assert!(sound >= 59, "{sound} packets of sound");
+    assert!(
+        (55..=65).contains(&pictures),
+        "{pictures} of the small layer"
+    );
+    pair.computer.set_uplink(Some(200));
+    count(&mut pair, 60);
+    let (sound, pictures) = count(&mut pair, 60);
+    assert!(sound >= 59 && pictures == 0, "{sound}, {pictures}");
+    pair.computer.set_uplink(None);
+    count(&mut pair, 400);
+    let (sound, pictures) = count(&mut pair, 60);
+    assert!(sound >= 59 && pictures >= 118, "{sound}, {pictures} again");
 }
 
 #[test]
