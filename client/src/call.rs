@@ -69,6 +69,8 @@ pub struct Plan {
     pub computer: String,
     /// Who sits at the page while this is their computer, by name: their line is this one.
     pub owner: Option<String>,
+    /// Never connect to the computer of another participant. Can be changed in the call.
+    pub uses_server: bool,
 }
 
 impl Plan {
@@ -414,6 +416,9 @@ impl Call {
         }
         for index in 0..self.legs.len() {
             self.say_offer(index);
+        }
+        if self.plan.uses_server {
+            self.session.say(PeerMessage::UseServer { always: true });
         }
         self.offer_computer();
         self.settle_mutes();

@@ -315,7 +315,11 @@ fn room_of(command: &HostCommand) -> Option<&RoomId> {
         | HostCommand::CloseRoom { room } => Some(room),
         HostCommand::Serve { room, .. }
         | HostCommand::Lease { room, .. }
-        | HostCommand::ProbeUplink { room, .. } => Some(room),
+        | HostCommand::ProbeUplink { room, .. }
+        | HostCommand::OpenBridge { room, .. }
+        | HostCommand::AnswerBridge { room, .. }
+        | HostCommand::JoinBridge { room, .. }
+        | HostCommand::CloseBridge { room, .. } => Some(room),
         HostCommand::Accepted { .. }
         | HostCommand::Deny { .. }
         | HostCommand::Remember { .. }

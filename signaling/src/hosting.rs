@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use baton_protocol::{Epoch, HostId, HostRole, HostTerm, Hosting, HostingPolicy, ParticipantId};
 
+pub(crate) mod bridge;
 pub(crate) mod election;
 pub(crate) mod losses;
 pub(crate) mod moves;
 
+use bridge::Bridges;
 use election::{Election, Judgement, Line};
 use losses::Losses;
 use moves::Move;
@@ -78,6 +80,8 @@ pub(crate) struct Baton {
     pub(crate) told: BTreeMap<HostId, Told>,
     /// Those who stay on the server because they cannot reach the present host.
     pub(crate) stays: BTreeSet<ParticipantId>,
+    /// What joins the host with the server that serves them.
+    pub(crate) bridges: Bridges,
     pub(crate) election: Election,
     /// Somebody moved the call to the server by hand: it is not moved away from there by itself.
     pub(crate) is_pinned: bool,
@@ -148,6 +152,7 @@ impl Baton {
             renewed: None,
             told: BTreeMap::new(),
             stays: BTreeSet::new(),
+            bridges: Bridges::default(),
             election: Election::default(),
             is_pinned: false,
             since: None,

@@ -1,7 +1,7 @@
 //! The examples of `PROTOCOL.md` are real messages.
 
 use baton_protocol::{
-    HostCommand, HostMessage, PathFromHost, PathToHost, PeerMessage, ServiceMessage,
+    BridgeMessage, HostCommand, HostMessage, PathFromHost, PathToHost, PeerMessage, ServiceMessage,
 };
 
 use crate::{Keys, Secret};
@@ -36,6 +36,7 @@ fn every_example_is_a_message_of_its_speaker() {
             "host" => is(json, &HostMessage::Unknown),
             "command" => is(json, &HostCommand::Unknown),
             "to-host" => is(json, &PathToHost::Unknown),
+            "to-other-host" => is(json, &BridgeMessage::Unknown),
             "from-host" => is(json, &PathFromHost::Unknown),
             "claims" => is_join_token(json),
             other => panic!("nobody is called {other}"),

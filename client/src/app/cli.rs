@@ -134,6 +134,7 @@ impl Entry {
             hosting: self.hosting.consent(),
             computer: String::new(),
             owner: None,
+            uses_server: false,
         })
     }
 
@@ -156,6 +157,9 @@ pub(crate) struct Join {
     /// Name to show, 1 to 128 bytes
     #[arg(long, default_value = "baton-client")]
     pub(crate) name: String,
+    /// Never connect to the computer of another participant: the server passes everything on
+    #[arg(long)]
+    pub(crate) use_server: bool,
     /// Size of the large picture: the shared screen or the active speaker. The others are a quarter of it
     #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "1280x720", value_parser = size)]
     pub(crate) watch: Size,

@@ -144,6 +144,7 @@ fn own_media(host: &Host, ready: &Ready, sending: &mut Sending) -> anyhow::Resul
         publications,
         frames: None,
         hosting: None,
+        uses_server: false,
         computer: String::new(),
         owner: None,
     });

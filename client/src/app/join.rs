@@ -24,6 +24,7 @@ pub(super) async fn until_over(join: &Join, shape: Shape) -> anyhow::Result<Outc
         name: join.name.clone(),
         computer: join.entry.hosting.computer_of(&join.name),
         watch: join.watch,
+        uses_server: join.use_server,
         audio_slots: AUDIO_SLOTS,
         video_slots: join.pictures.into(),
         publications: sending.publications(),
@@ -77,6 +78,11 @@ pub(super) async fn attend(
                 Key::Mute => {
                     let is_muted = !call.is_muted(Source::Microphone);
                     call.set_muted(Source::Microphone, is_muted);
+                    report.redraw(&call, key)?;
+                }
+                Key::UseServer => {
+                    let always = !call.uses_server();
+                    call.use_server(always);
                     report.redraw(&call, key)?;
                 }
                 Key::StepDown => {

@@ -2,7 +2,7 @@
 //!
 //! Pure.
 
-use baton_protocol::{Epoch, HostId, HostTerm, Hosting, MovePhase};
+use baton_protocol::{Epoch, HostId, HostKind, HostTerm, Hosting, MovePhase, ParticipantId};
 
 /// What a leg is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,15 @@ pub(super) struct Wanted {
 }
 
 /// The main one first; each host once. Without a word about the hosting there is one leg, to the host of the room's term.
-pub(super) fn wanted(hosting: Option<&Hosting>, term: &HostTerm) -> Vec<Wanted> {
+/// `avoids`: who connects to no other participant's computer, whatever is said.
+pub(super) fn wanted(
+    hosting: Option<&Hosting>,
+    term: &HostTerm,
+    avoids: Option<ParticipantId>,
+) -> Vec<Wanted> {
+    let is_welcome = |kind: HostKind, owner: Option<ParticipantId>| {
+        kind == HostKind::Central || avoids.is_none_or(|me| owner == Some(me))
+    };
     let main = |host, epoch| Wanted {
         host,
         epoch,
@@ -37,11 +45,18 @@ pub(super) fn wanted(hosting: Option<&Hosting>, term: &HostTerm) -> Vec<Wanted> 
         is_mine: true,
     };
     let Some(hosting) = hosting else {
-        return vec![main(term.host, term.epoch)];
+        // Whose computer it is is said at once.
+        let known = is_welcome(term.kind, None).then(|| main(term.host, term.epoch));
+        return known.into_iter().collect();
     };
-    let mut all = vec![main(hosting.mine, hosting.term.epoch)];
+    let is_term = hosting.mine == hosting.term.host;
+    let mut all = Vec::new();
+    if !is_term || is_welcome(hosting.term.kind, hosting.owner) {
+        all.push(main(hosting.mine, hosting.term.epoch));
+    }
     if let Some(moving) = &hosting.moving
         && moving.to.host != hosting.mine
+        && is_welcome(moving.to.kind, moving.to.owner)
     {
         all.push(Wanted {
             host: moving.to.host,
@@ -54,6 +69,7 @@ pub(super) fn wanted(hosting: Option<&Hosting>, term: &HostTerm) -> Vec<Wanted> 
         });
     }
     if let Some(standby) = &hosting.standby
+        && is_welcome(standby.kind, standby.owner)
         && !all.iter().any(|known| known.host == standby.host)
     {
         all.push(Wanted {
@@ -68,7 +84,7 @@ pub(super) fn wanted(hosting: Option<&Hosting>, term: &HostTerm) -> Vec<Wanted> 
 
 #[cfg(test)]
 pub(super) mod tests {
-    use baton_protocol::{HostKind, HostSeat, HostingPolicy, Moving};
+    use baton_protocol::{HostSeat, HostingPolicy, Moving};
 
     use super::*;
 
@@ -100,7 +116,7 @@ pub(super) mod tests {
     }
 
     fn parts(hosting: &Hosting) -> Vec<(u32, u32, Part)> {
-        let all = wanted(Some(hosting), &hosting.term);
+        let all = wanted(Some(hosting), &hosting.term, None);
         all.iter()
             .map(|one| (one.host.0, one.epoch.0, one.part))
             .collect()
@@ -133,9 +149,25 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn who_uses_the_server_opens_no_leg_to_another_participant_s_computer() {
+        let mut now = hosting(4, 2);
+        now.term.kind = HostKind::Participant;
+        now.owner = Some(ParticipantId(7));
+        now.standby = Some(seat(1));
+        let hosts = |now: &Hosting, me| {
+            let all = wanted(Some(now), &now.term, Some(ParticipantId(me)));
+            all.iter().map(|one| one.host.0).collect::<Vec<_>>()
+        };
+        assert_eq!(hosts(&now, 9), [1], "before signaling has heard of it");
+        assert_eq!(hosts(&now, 7), [2, 1], "it is the own one");
+        now.mine = HostId(1);
+        assert_eq!(hosts(&now, 9), [1]);
+    }
+
+    #[test]
     fn without_a_word_about_it_the_term_s_host_is_the_only_one() {
         let term = hosting(2, 9).term;
-        let all = wanted(None, &term);
+        let all = wanted(None, &term, None);
         assert_eq!(
             (all.len(), all[0].host, all[0].epoch),
             (1, HostId(9), Epoch(2))

@@ -17,6 +17,21 @@ impl Call {
         self.is_joined && self.session.say(PeerMessage::PassBaton { to })
     }
 
+    /// Does this participant never connect to another's computer?
+    pub fn uses_server(&self) -> bool {
+        self.plan.uses_server
+    }
+
+    /// Never connect to another participant's computer, or do so again; the server serves one meanwhile.
+    pub fn use_server(&mut self, always: bool) {
+        self.plan.uses_server = always;
+        // Said again by the next join, if signaling is away.
+        if self.is_joined {
+            self.session.say(PeerMessage::UseServer { always });
+        }
+        self.settle(Instant::now());
+    }
+
     /// Signaling said who carries the call. An older term than the present one is not believed.
     pub(super) fn handle_hosting(&mut self, hosting: Hosting, now: Instant) {
         let known = self.hosting.as_ref().map(|known| known.term.epoch);
@@ -40,7 +55,8 @@ impl Call {
     /// Makes the legs what they shall be, and says what is to be said of it. Cheap where nothing changed.
     pub(super) fn settle(&mut self, now: Instant) {
         let Some(room) = &self.room else { return };
-        let wanted = wanted(self.hosting.as_ref(), room.host());
+        let avoids = self.plan.uses_server.then_some(room.me());
+        let wanted = wanted(self.hosting.as_ref(), room.host(), avoids);
         self.assign_parts(&wanted, now);
         self.open_missing(&wanted, now);
         self.show(now);

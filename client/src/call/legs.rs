@@ -128,7 +128,8 @@ impl Call {
             return;
         };
         let Offer { sdp, tracks, .. } = offer.clone();
-        let wanted = wanted(self.hosting.as_ref(), room.host());
+        let avoids = self.plan.uses_server.then_some(room.me());
+        let wanted = wanted(self.hosting.as_ref(), room.host(), avoids);
         let Some(to) = wanted.iter().find(|one| one.host == current.host) else {
             return;
         };

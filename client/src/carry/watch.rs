@@ -91,6 +91,10 @@ impl Watch {
             | HostCommand::ProbeUplink { .. }
             | HostCommand::Deny { .. }
             | HostCommand::Remember { .. }
+            | HostCommand::OpenBridge { .. }
+            | HostCommand::AnswerBridge { .. }
+            | HostCommand::JoinBridge { .. }
+            | HostCommand::CloseBridge { .. }
             | HostCommand::Unknown => {}
         }
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use baton_client::assembly::Received;
-use baton_client::{Call, CallEvent};
+use baton_client::{Call, CallEvent, Plan};
 use baton_protocol::{HostId, HostRole, MediaKind, Source};
 use baton_signaling::Limits;
 use serde_json::Value;
@@ -21,16 +21,19 @@ const MOVE: Duration = Duration::from_millis(500);
 const FAIL_OVER: Duration = Duration::from_millis(1500);
 
 /// Who receives, and when each picture came.
-struct Watcher {
-    guest: Guest,
+pub(crate) struct Watcher {
+    pub(crate) guest: Guest,
     frames: mpsc::Receiver<Received>,
-    pictures: Vec<(Instant, Received)>,
+    pub(crate) pictures: Vec<(Instant, Received)>,
 }
 
 impl Watcher {
-    async fn enter(house: &House, name: &str) -> Self {
+    pub(crate) async fn enter(house: &House, name: &str) -> Self {
+        Self::enter_as(Guest::plan(&house.link, name, Vec::new())).await
+    }
+
+    pub(crate) async fn enter_as(mut plan: Plan) -> Self {
         let (sender, frames) = mpsc::channel(4096);
-        let mut plan = Guest::plan(&house.link, name, Vec::new());
         plan.frames = Some(sender);
         let mut guest = Guest::of(Call::join(plan));
         guest.until("connected", connected).await;
@@ -50,7 +53,7 @@ impl Watcher {
     }
 
     /// Lets the call go on for a while.
-    async fn watch(&mut self, span: Duration) {
+    pub(crate) async fn watch(&mut self, span: Duration) {
         let end = Instant::now() + span;
         while Instant::now() < end {
             let soon = Duration::from_millis(10);
@@ -70,7 +73,7 @@ impl Watcher {
         longest.unwrap_or(Duration::MAX)
     }
 
-    fn host(&self) -> HostId {
+    pub(crate) fn host(&self) -> HostId {
         self.guest.call.room().unwrap().host().host
     }
 }
@@ -84,7 +87,7 @@ fn tell(gap: Option<Duration>) {
 }
 
 /// Goes on with several calls until one is as wanted.
-async fn until(
+pub(crate) async fn until(
     guests: &mut [&mut Watcher],
     what: &str,
     is_wanted: impl Fn(&[&mut Watcher]) -> bool,
@@ -103,7 +106,7 @@ async fn until(
 }
 
 /// Waits until a computer is offered, and asks for it by hand.
-async fn pass_to_computer(guest: &mut Watcher) -> HostId {
+pub(crate) async fn pass_to_computer(guest: &mut Watcher) -> HostId {
     let offered = |all: &[&mut Watcher]| {
         let hosting = all[0].guest.call.hosting();
         hosting.is_some_and(|hosting| !hosting.candidates.is_empty())

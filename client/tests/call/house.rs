@@ -169,6 +169,7 @@ impl Guest {
             publications,
             frames: None,
             hosting: None,
+            uses_server: false,
             computer: String::new(),
             owner: None,
         }

@@ -5,6 +5,7 @@
 mod hosting;
 mod house;
 mod media;
+mod mixed;
 #[cfg(unix)]
 mod program;
 mod publish;

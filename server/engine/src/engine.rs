@@ -3,6 +3,7 @@
 //! Every input is handled to the end by plain calls; what has to be sent is queued by leg and drained by `poll_transmit`.
 
 mod allotment;
+mod bridges;
 mod fanout;
 mod lifecycle;
 mod lines;
@@ -77,6 +78,8 @@ pub struct Engine {
     /// Replies to those who ask for their own address.
     reflections: Reflections,
     asker: Asker,
+    /// Bridges that were offered to other hosts.
+    calls: Vec<bridges::Call>,
 }
 
 impl Engine {
@@ -116,6 +119,7 @@ impl Engine {
             keyed_legs: 0,
             reflections: Reflections::default(),
             asker: Asker::default(),
+            calls: Vec::new(),
         })
     }
 
@@ -128,6 +132,10 @@ impl Engine {
             return Routed::Here;
         };
         let class = rtp::class(first);
+        // The server that is asked may be at the other end of a bridge as well: its answers are no news of that.
+        if class == Class::Stun && self.asker.handle(&datagram, self.epoch.tick(now)) {
+            return Routed::Here;
+        }
         let known = self.demux.by_address(datagram.remote);
         let key = match class {
             Class::Rtp | Class::Dtls => known,
@@ -136,9 +144,6 @@ impl Engine {
             Class::TurnChannel | Class::Unknown => None,
         };
         let Some(key) = key else {
-            if class == Class::Stun && self.asker.handle(&datagram, self.epoch.tick(now)) {
-                return Routed::Here;
-            }
             if self.config.reflects && class == Class::Stun && self.reflections.handle(&datagram) {
                 self.stats.reflected += 1;
                 return Routed::Here;
@@ -199,7 +204,11 @@ impl Engine {
             room.is_dirty = true;
             self.dirty.push(leg.room);
         }
+        let has_come = room.has_come(now).then_some(leg.room);
         self.schedule_leg(key, leg_deadline(self.legs.get(key)));
+        if let Some(room) = has_come {
+            self.assign_room(room, now);
+        }
     }
 
     /// Takes a command of signaling.
@@ -261,6 +270,10 @@ impl Engine {
                 grant,
                 lease_ms,
             } => self.take_role(&room, epoch, (role, grant), lease_ms.is_some(), now),
+            HostCommand::OpenBridge { .. }
+            | HostCommand::AnswerBridge { .. }
+            | HostCommand::JoinBridge { .. }
+            | HostCommand::CloseBridge { .. } => self.handle_bridge(command, now),
             // What signaling wants to be told again is kept by the link, and whether a lease still holds by the caller.
             HostCommand::Accepted { .. }
             | HostCommand::Lease { .. }
@@ -426,6 +439,7 @@ impl Engine {
     pub fn roster(&self) -> Vec<RosterRoom> {
         let rooms = self.rooms.iter().map(|(_, room)| {
             let legs = room.legs.iter().filter_map(|key| self.legs.get(*key));
+            let legs = legs.filter(|leg| leg.bridge.is_none());
             RosterRoom {
                 role: room.term.as_ref().map(|term| term.role),
                 grant: room.term.as_ref().and_then(|term| term.grant.clone()),
@@ -457,11 +471,10 @@ impl Engine {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
-        let Some((publication, _)) = room.find_track(track) else {
-            return;
-        };
-        if let Some(publication) = room.publications.get_mut(publication) {
-            publication.track.muted = muted;
+        for (_, publication) in room.publications.iter_mut() {
+            if publication.track.id == track {
+                publication.track.muted = muted;
+            }
         }
         let tick = self.epoch.tick(now);
         self.assign_room(key, tick);
@@ -513,6 +526,7 @@ impl Engine {
             self.dirty.push(room_key);
         }
         self.tell_demand(room_key, now);
+        self.tend_bridges(room_key, now);
     }
 
     fn tell_speakers(&mut self, key: Key, now: Tick) {

@@ -281,7 +281,8 @@ impl Leg {
                     stats.keyframe_requests_out += 1;
                     writer.pli(self.ssrc, media);
                 }
-                if is_asked {
+                // Another host hears each request.
+                if is_asked && publication.remote.is_none() {
                     layer.note_request(now);
                 }
                 let due = layer

@@ -2,6 +2,8 @@
 //!
 //! A stream is bound to its layer once, by rid and mid or by SSRC; after that a packet costs one search in a short list.
 
+use baton_protocol::limits::{MAX_BRIDGE_TRACKS, MAX_LAYERS};
+
 use crate::codec::{self, Codec, Peek};
 use crate::leg::{Crypto, Leg};
 use crate::publication::{Carries, Publication};
@@ -15,6 +17,9 @@ use crate::time::Tick;
 
 /// Streams of one leg: eight tracks of four layers with retransmissions.
 const MAX_STREAMS: usize = 64;
+
+/// Of a leg to another host, by what that may offer.
+const MAX_BRIDGE_STREAMS: usize = 2 * MAX_BRIDGE_TRACKS * MAX_LAYERS;
 
 /// Largest payload that is opened outside a ring.
 const SCRATCH: usize = 2048;
@@ -141,7 +146,11 @@ impl Leg {
 
     /// Remembers a stream; of too many, the one that was silent the longest goes: every new share of a screen brings new ones.
     pub(crate) fn add_stream(&mut self, stream: Stream) {
-        if self.streams.len() >= MAX_STREAMS {
+        let most = match self.bridge {
+            Some(_) => MAX_BRIDGE_STREAMS,
+            None => MAX_STREAMS,
+        };
+        if self.streams.len() >= most {
             let heard = |(_, stream): &(usize, &Stream)| stream.heard;
             let silent = self.streams.iter().enumerate().min_by_key(heard);
             if let Some((index, _)) = silent {

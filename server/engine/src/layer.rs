@@ -141,6 +141,19 @@ impl Layer {
         }
     }
 
+    /// A layer that is not sent before somebody asks for it.
+    pub(crate) fn resting(
+        rid: Option<Rid>,
+        size: (u16, u16),
+        is_video: bool,
+        clock_rate: u32,
+    ) -> Self {
+        Self {
+            demand: Demand::resting(),
+            ..Self::new(rid, size, is_video, clock_rate)
+        }
+    }
+
     /// Takes the packet whose bytes lie in the ring's spare slot. False: it was not wanted.
     pub(crate) fn admit(&mut self, entry: Entry, is_retransmission: bool) -> bool {
         let now = entry.arrival;

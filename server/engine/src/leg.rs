@@ -8,13 +8,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use baton_protocol::{
-    CONTROL_CHANNEL, Grants, LegId, LegState, MediaKind, PULSE_CHANNEL, ParticipantId,
-    PathFromHost, ViewMode,
+    BridgeMessage, CONTROL_CHANNEL, Grants, LegId, LegState, MediaKind, PULSE_CHANNEL,
+    ParticipantId, PathFromHost, ViewMode,
 };
 
 use crate::allocate::{Outcome, Patience};
 use crate::arrivals::Arrivals;
 use crate::bitrate::Bitrate;
+use crate::bridge::Bridge;
 use crate::estimate::{EstimateView, Estimator, START};
 use crate::inbound::Stream;
 use crate::io::Transmit;
@@ -37,6 +38,10 @@ const SILENT_AFTER: Duration = Duration::from_secs(15);
 
 /// And for so long: it is over.
 const CLOSED_AFTER: Duration = Duration::from_secs(45);
+
+/// The same for another host, which sends something every two seconds: signaling joins the two anew.
+const HOST_SILENT_AFTER: Duration = Duration::from_secs(5);
+const HOST_CLOSED_AFTER: Duration = Duration::from_secs(10);
 
 /// A leg that has not connected within this time is over.
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
@@ -125,6 +130,8 @@ pub(crate) struct Leg {
     pub(crate) channels_open: u8,
     /// The participant has said what its slots shall show.
     pub(crate) has_viewed: bool,
+    /// It is no participant's but another host's.
+    pub(crate) bridge: Option<Box<Bridge>>,
     /// Deadline that is in the engine's heap.
     pub(crate) scheduled: Tick,
     pub(crate) is_queued: bool,
@@ -208,6 +215,7 @@ impl Leg {
             keyed_path: VecDeque::new(),
             channels_open: 0,
             has_viewed: false,
+            bridge: None,
             scheduled: Tick::NEVER,
             is_queued: false,
             transport_seq: 1,
@@ -278,6 +286,9 @@ impl Leg {
     /// Tells the participant something on the control channel. What does not fit the channel's buffer is lost: the next message
     /// carries the whole state again.
     pub(crate) fn send_path(&mut self, message: &PathFromHost, now: Instant) {
+        if self.bridge.is_some() {
+            return;
+        }
         match &mut self.link {
             Link::Full(transport) => {
                 let text = serde_json::to_string(message).unwrap_or_default();
@@ -292,12 +303,28 @@ impl Leg {
 
     /// Sends a heartbeat, which is `text`. One that cannot leave now is no news later.
     pub(crate) fn send_pulse(&mut self, message: &PathFromHost, text: &str, now: Instant) {
+        if self.bridge.is_some() {
+            return;
+        }
         match &mut self.link {
             Link::Full(transport) => {
                 let _ = transport.send(PULSE_CHANNEL, text, now);
             }
             Link::Keyed => self.push_keyed(message),
         }
+    }
+
+    /// Tells another host something. False: it has to be said again.
+    pub(crate) fn send_bridge(&mut self, message: &BridgeMessage, now: Instant) -> bool {
+        let Link::Full(transport) = &mut self.link else {
+            return false;
+        };
+        let text = serde_json::to_string(message).unwrap_or_default();
+        let sent = transport.send(CONTROL_CHANNEL, &text, now);
+        if let Err(error) = sent {
+            tracing::debug!(%error, "a message to another host was not sent");
+        }
+        sent.is_ok()
     }
 
     fn push_keyed(&mut self, message: &PathFromHost) {
@@ -417,9 +444,9 @@ impl Leg {
             } else {
                 LegState::Closed
             }
-        } else if silence >= CLOSED_AFTER {
+        } else if silence >= self.patience().1 {
             LegState::Closed
-        } else if silence >= SILENT_AFTER {
+        } else if silence >= self.patience().0 {
             LegState::Silent
         } else {
             LegState::Connected
@@ -429,16 +456,24 @@ impl Leg {
         changed.then_some(state)
     }
 
+    /// After how long a silence it is silent, and over.
+    fn patience(&self) -> (Duration, Duration) {
+        match self.bridge {
+            Some(_) => (HOST_SILENT_AFTER, HOST_CLOSED_AFTER),
+            None => (SILENT_AFTER, CLOSED_AFTER),
+        }
+    }
+
     /// When the leg next wants to be woken.
     pub(crate) fn deadline(&self) -> Tick {
         let liveness = if self.is_connected {
-            self.heard + SILENT_AFTER
+            self.heard + self.patience().0
         } else {
             self.opened + CONNECT_WITHIN
         };
         // A silent leg is looked at once a second until it is over.
         let liveness = if self.state == LegState::Silent && self.is_connected {
-            self.heard + CLOSED_AFTER
+            self.heard + self.patience().1
         } else {
             liveness
         };

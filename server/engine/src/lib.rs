@@ -14,6 +14,7 @@ mod allocate;
 mod arrivals;
 mod asker;
 mod bitrate;
+mod bridge;
 pub mod codec;
 mod demux;
 mod engine;

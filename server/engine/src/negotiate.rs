@@ -7,10 +7,9 @@ use baton_protocol::limits::{MAX_LAYERS, MAX_TRACKS};
 use baton_protocol::{Grants, LayerInfo, MediaKind, Source, TrackId, TrackInfo, Tracks};
 use rand::Rng;
 
-use crate::allocate::{Ladder, Target};
+use crate::allocate::Ladder;
 use crate::bitrate::Bitrate;
 use crate::codec::Codec;
-use crate::forwarder::Forwarder;
 use crate::inbound::{Bound, Stream};
 use crate::layer::Layer;
 use crate::leg::Leg;
@@ -208,33 +207,8 @@ fn apply_slots(leg: &mut Leg, offer: &Offer, rng: &mut impl Rng) {
         } else {
             MediaKind::Video
         };
-        let clock_rate = if kind == MediaKind::Audio {
-            48_000
-        } else {
-            90_000
-        };
-        // Below 2^15, so that a receiver that misses the first packets cannot misjudge the rollover (RFC 3711 section 3.3.1).
-        let first_seq = rng.next_u32().to_be_bytes();
-        let first = |[a, b]: [u8; 2]| u16::from_be_bytes([a & 0x7f, b]) | 1;
-        let [a, b, c, d] = first_seq;
-        leg.slots.push(Slot {
-            mid,
-            kind,
-            ssrc: Ssrc(rng.next_u32() | 1),
-            rtx_ssrc: Ssrc(rng.next_u32() & !1),
-            codecs,
-            is_off: false,
-            speaker: None,
-            view: None,
-            showing: None,
-            target: Target::Fresh,
-            may_linger: true,
-            forwarder: Forwarder::new(first([a, b]), rng.next_u32(), clock_rate),
-            history: Default::default(),
-            rtx_seq: u64::from(first([c, d])),
-            packets: 0,
-            octets: 0,
-        });
+        let streams = (Ssrc(rng.next_u32() | 1), Ssrc(rng.next_u32() & !1));
+        leg.slots.push(Slot::new(mid, kind, streams, codecs, rng));
     }
 }
 
@@ -329,6 +303,7 @@ fn apply_tracks(
                     resumed: Tick(0),
                     ladder: Ladder::default(),
                     is_demand_stale: true,
+                    remote: None,
                 });
                 leg.publications.push(key);
                 key

@@ -1,8 +1,11 @@
 //! A track as its publisher sends it: its layers, what payload types mean, and who may hear it.
 
+use std::time::Duration;
+
 use baton_protocol::{MediaKind, ParticipantId, Source, TrackInfo};
 
 use crate::allocate::{Ladder, covers};
+use crate::bridge::Remote;
 use crate::codec::Codec;
 use crate::layer::{LAYER_LOST, Layer, STEADY};
 use crate::rtp::{PayloadType, Rid};
@@ -34,7 +37,12 @@ pub(crate) struct Publication {
     pub(crate) ladder: Ladder,
     /// What its publisher shall send changed since it was told.
     pub(crate) is_demand_stale: bool,
+    /// It comes over a bridge; another host has it at first hand.
+    pub(crate) remote: Option<Remote>,
 }
+
+/// What was sent within this time is being sent.
+const SENT: Duration = Duration::from_millis(2000);
 
 impl Publication {
     /// Sound or picture?
@@ -53,6 +61,17 @@ impl Publication {
             .iter()
             .find(|(known, _)| *known == payload_type)
             .map(|(_, carries)| *carries)
+    }
+
+    /// When its newest packet came, of whichever layer.
+    pub(crate) fn last_packet(&self) -> Option<Tick> {
+        self.layers.iter().filter_map(Layer::last_packet).max()
+    }
+
+    /// Is any of it being sent?
+    pub(crate) fn is_sent(&self, now: Tick) -> bool {
+        self.last_packet()
+            .is_some_and(|last| now.since(last) < SENT)
     }
 
     /// The layer with this rid; a track without rids has one layer.
@@ -122,7 +141,8 @@ impl Publication {
     /// Somebody has use for a layer: it shall be sent.
     pub(crate) fn note_use(&mut self, layer: usize, now: Tick) {
         // Who comes first asks for one layer after another as the picture finds its place, and each costs all encoders a new beginning.
-        let is_all_off = !self.layers.iter().any(|layer| layer.demand.is_on());
+        let is_all_off =
+            self.remote.is_none() && !self.layers.iter().any(|layer| layer.demand.is_on());
         let used = self.layers.iter_mut().enumerate();
         for (_, layer) in used.filter(|(index, _)| is_all_off || *index == layer) {
             self.is_demand_stale |= layer.demand.note_use(now);

@@ -3,6 +3,8 @@
 //! The wanted picture is computed whole and compared with what is there, so that joining, leaving, muting and scrolling are one path.
 
 mod allot;
+mod pinned;
+mod shared;
 
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use crate::slab::{Key, Slab};
 use crate::speaker::{ActiveSpeaker, Loudness};
 use crate::term::Term;
 use crate::time::Tick;
+use shared::Shared;
 
 /// Time between two looks at who speaks.
 pub(crate) const REFRESH: Duration = Duration::from_millis(100);
@@ -35,6 +38,8 @@ pub(crate) struct Room {
     pub(crate) epoch: Epoch,
     pub(crate) legs: Vec<Key>,
     pub(crate) publications: Slab<Publication>,
+    /// Legs of these that lead to other hosts.
+    pub(crate) bridges: usize,
     /// Something came that subscribers have not been served.
     pub(crate) is_dirty: bool,
     /// Deadline that is in the engine's heap.
@@ -48,6 +53,8 @@ pub(crate) struct Room {
     speaker: ActiveSpeaker,
     speakers: Vec<ParticipantId>,
     loudness: Vec<(u32, Loudness)>,
+    /// Tracks that come on more than one way.
+    shared: Shared,
 }
 
 impl Room {
@@ -57,6 +64,7 @@ impl Room {
             epoch,
             legs: Vec::new(),
             publications: Slab::default(),
+            bridges: 0,
             is_dirty: false,
             scheduled: Tick::NEVER,
             refresh_due: now,
@@ -66,13 +74,13 @@ impl Room {
             speaker: ActiveSpeaker::default(),
             speakers: Vec::new(),
             loudness: Vec::new(),
+            shared: Shared::default(),
         }
     }
 
-    /// The publication of a track.
+    /// The publication of a track that is shown and heard.
     pub(crate) fn find_track(&self, track: TrackId) -> Option<(Key, &Publication)> {
-        self.publications
-            .iter()
+        self.in_use()
             .find(|(_, publication)| publication.track.id == track)
     }
 
@@ -114,6 +122,7 @@ impl Room {
         let voices = self
             .publications
             .iter()
+            .filter(|(key, _)| !self.shared.has_spare(*key))
             .filter(|(_, publication)| publication.track.source == Source::Microphone);
         self.loudness.extend(
             voices
@@ -123,8 +132,7 @@ impl Room {
         self.speaker.update(&self.loudness, now);
         let active = self.speaker.active().map(TrackId);
         let mut speaking: Vec<_> = self
-            .publications
-            .iter()
+            .in_use()
             .map(|(_, publication)| publication)
             .filter(|publication| {
                 Some(publication.track.id) == active || self.is_speaking(publication, now)
@@ -186,8 +194,7 @@ impl Room {
             ViewMode::Participant { participant } => publication.participant == participant,
             ViewMode::Track { track } => publication.track.id == track,
         };
-        self.publications
-            .iter()
+        self.in_use()
             .filter(move |(_, publication)| {
                 publication.kind() == kind && publication.participant != receiver
             })
@@ -356,7 +363,7 @@ impl Room {
                         track: view.track,
                         participant: ParticipantId(0),
                         rid: None,
-                        paused: Some(PauseReason::Gone),
+                        paused: Some(self.reason_of_absence()),
                     });
                 };
                 let publication = self.publications.get(showing.publication)?;
@@ -372,6 +379,18 @@ impl Room {
             });
         PathFromHost::Slots {
             slots: slots.collect(),
+        }
+    }
+
+    /// Why there is no such track here. Where another host has what is not here, it may be about to come.
+    fn reason_of_absence(&self) -> PauseReason {
+        let is_aside = self
+            .term
+            .as_ref()
+            .is_some_and(|term| term.role == HostRole::Aside);
+        match self.bridges > 0 || is_aside {
+            true => PauseReason::Waiting,
+            false => PauseReason::Gone,
         }
     }
 

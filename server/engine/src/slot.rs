@@ -8,7 +8,8 @@ mod trim;
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use baton_protocol::{MediaKind, ParticipantId, PauseReason, SlotView, TrackId};
+use baton_protocol::{MediaKind, ParticipantId, PauseReason, Pull, SlotView, TrackId};
+use rand::Rng;
 
 use crate::allocate::{Quality, Target};
 use crate::codec::Codec;
@@ -109,6 +110,8 @@ pub(crate) struct Slot {
     /// What the participant asked for, kept while the track may still come.
     pub(crate) view: Option<SlotView>,
     pub(crate) showing: Option<Showing>,
+    /// On a bridge: the one layer of the one track that it is for.
+    pub(crate) pin: Option<Pull>,
     /// How much of it the line has room for.
     pub(crate) target: Target,
     /// The line has room for all of what it leaves for less, until the keyframe of that is there.
@@ -122,6 +125,42 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    /// A slot that shows nothing yet. `streams`: SSRCs of media and retransmissions.
+    pub(crate) fn new(
+        mid: Mid,
+        kind: MediaKind,
+        (ssrc, rtx_ssrc): (Ssrc, Ssrc),
+        codecs: Vec<SlotCodec>,
+        rng: &mut impl Rng,
+    ) -> Self {
+        let clock_rate = match kind {
+            MediaKind::Audio => 48_000,
+            MediaKind::Video => 90_000,
+        };
+        // Below 2^15, so that a receiver that misses the first packets cannot misjudge the rollover (RFC 3711 section 3.3.1).
+        let first = |[a, b]: [u8; 2]| u16::from_be_bytes([a & 0x7f, b]) | 1;
+        let [a, b, c, d] = rng.next_u32().to_be_bytes();
+        Self {
+            mid,
+            kind,
+            ssrc,
+            rtx_ssrc,
+            codecs,
+            is_off: false,
+            speaker: None,
+            view: None,
+            showing: None,
+            pin: None,
+            target: Target::Fresh,
+            may_linger: true,
+            forwarder: Forwarder::new(first([a, b]), rng.next_u32(), clock_rate),
+            history: History::default(),
+            rtx_seq: u64::from(first([c, d])),
+            packets: 0,
+            octets: 0,
+        }
+    }
+
     /// Shows `publication` from now on, at `width` by `height` pixels; keeps what it has if that is the same track.
     pub(crate) fn show(
         &mut self,
@@ -261,7 +300,11 @@ impl Slot {
             }
         };
         let size = (showing.width, showing.height);
-        let Some(wanted) = publication.layer_for(size, ceiling.layer) else {
+        let wanted = match self.pin {
+            Some(pull) => Some(usize::from(pull.layer)),
+            None => publication.layer_for(size, ceiling.layer),
+        };
+        let Some(wanted) = wanted else {
             showing.paused = Some(PauseReason::Waiting);
             return Some(0);
         };

@@ -20,6 +20,8 @@ const LINES: Duration = Duration::from_secs(2);
 pub(crate) struct Term {
     pub(crate) role: HostRole,
     pub(crate) grant: Option<String>,
+    /// When it began to be that.
+    pub(crate) since: Tick,
     /// When the next heartbeat is due, in rooms that have any.
     pulse_due: Tick,
     pulses: u32,
@@ -40,6 +42,9 @@ impl Term {
         Self {
             role,
             grant,
+            since: before
+                .filter(|before| before.role == role)
+                .map_or(now, |before| before.since),
             // A host without a lease is the operator's: nobody keeps a leg to another for the case that it dies.
             pulse_due: after(Duration::ZERO, is_active && has_lease),
             pulses: before.map_or(0, |before| before.pulses),

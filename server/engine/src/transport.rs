@@ -20,7 +20,7 @@ pub use certificate::Certificate;
 pub use config::{PROFILES, TransportConfig, warm_up};
 pub use event::{Counters, Failure, Outgoing, SendError, TransportError, TransportEvent};
 pub use keys::{SrtpKeys, SrtpMaster, SrtpProfile};
-pub use peer::Transport;
+pub use peer::{Caller, Transport};
 
 #[cfg(test)]
 mod tests;

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use baton_engine::sdp::{Fingerprint, Offer};
 use baton_protocol::{
-    Epoch, GrantClaims, HostCommand, HostId, HostLoad, HostMessage, HostRole, LegId, LegState,
-    Negotiate, ParticipantId, Refusal, RoomId, StepDownReason,
+    BridgeId, Epoch, GrantClaims, HostCommand, HostId, HostLoad, HostMessage, HostRole, LegId,
+    LegState, Negotiate, ParticipantId, Refusal, RoomId, StepDownReason,
 };
 
 use super::clock::{BootTime, Moment};
@@ -152,6 +152,38 @@ impl Tenure {
                     return self.give_way(&negotiate.room, negotiate.epoch);
                 }
             }
+            HostCommand::OpenBridge {
+                room,
+                epoch,
+                bridge,
+            } => {
+                if let Err(reason) = self.check_term(room, *epoch, None, now) {
+                    return self.refuse_bridge(room, *bridge, &reason);
+                }
+            }
+            HostCommand::JoinBridge {
+                room,
+                epoch,
+                bridge,
+                end,
+                ticket,
+            } => {
+                let leg = (ParticipantId(0), LegId(bridge.0));
+                let shown = Fingerprint::parse_digits(&end.fingerprint);
+                let admitted = shown
+                    .ok_or_else(|| "the other host shows no certificate".to_owned())
+                    .and_then(|shown| {
+                        self.check_term(room, *epoch, None, now)?;
+                        self.check_ticket((room, *epoch), leg, Some(ticket.as_str()), shown, now)
+                    });
+                if let Err(reason) = admitted {
+                    return self.refuse_bridge(room, *bridge, &reason);
+                }
+            }
+            // Only the operator's hosts are called.
+            HostCommand::AnswerBridge { room, bridge, .. } => {
+                return self.refuse_bridge(room, *bridge, "this is a participant's computer");
+            }
             HostCommand::Close {
                 participant, leg, ..
             } => self.served.retain(|(whose, which)| {
@@ -170,6 +202,7 @@ impl Tenure {
             | HostCommand::ProbeUplink { .. }
             | HostCommand::Deny { .. }
             | HostCommand::Remember { .. }
+            | HostCommand::CloseBridge { .. }
             | HostCommand::Unknown => {}
         }
         Verdict::Pass(command)
@@ -342,26 +375,43 @@ impl Tenure {
 
     /// Lets a guest in, or says why not.
     fn admit(&mut self, negotiate: &Negotiate, now: Moment) -> Result<(), String> {
+        let leg = (negotiate.participant, negotiate.leg);
+        self.check_term(&negotiate.room, negotiate.epoch, Some(leg), now)?;
+        let offer = Offer::parse(&negotiate.sdp).map_err(|error| error.to_string())?;
+        let term = (&negotiate.room, negotiate.epoch);
+        let ticket = negotiate.ticket.as_deref();
+        self.check_ticket(term, leg, ticket, offer.transport.fingerprint, now)?;
+        self.served.insert(leg);
+        Ok(())
+    }
+
+    /// Is it this computer's call, and may somebody new be let in? Those who are served go on whatever happens.
+    fn check_term(
+        &self,
+        room: &RoomId,
+        epoch: Epoch,
+        leg: Option<(ParticipantId, LegId)>,
+        now: Moment,
+    ) -> Result<(), String> {
         let Some(term) = &self.term else {
             return Err("this computer carries no call".to_owned());
         };
-        if term.room != negotiate.room {
+        if term.room != *room {
             return Err("this computer carries another call".to_owned());
         }
-        if negotiate.epoch < term.epoch {
+        if epoch < term.epoch {
             return Err(format!(
                 "epoch {} is over: this computer is in epoch {}",
-                negotiate.epoch.0, term.epoch.0
+                epoch.0, term.epoch.0
             ));
         }
-        if negotiate.epoch > term.epoch {
+        if epoch > term.epoch {
             return Err(format!(
                 "this computer was not made host of epoch {}",
-                negotiate.epoch.0
+                epoch.0
             ));
         }
-        let leg = (negotiate.participant, negotiate.leg);
-        let is_served = self.served.contains(&leg);
+        let is_served = leg.is_some_and(|leg| self.served.contains(&leg));
         if !is_served && term.role == HostRole::Draining {
             return Err("this computer hands the call over".to_owned());
         }
@@ -375,22 +425,32 @@ impl Tenure {
                 "signaling has not confirmed for too long that this computer is host".to_owned(),
             );
         }
+        Ok(())
+    }
+
+    /// Is the ticket for this room, term, leg and certificate, and not used yet?
+    fn check_ticket(
+        &mut self,
+        (room, epoch): (&RoomId, Epoch),
+        leg: (ParticipantId, LegId),
+        ticket: Option<&str>,
+        shown: Fingerprint,
+        now: Moment,
+    ) -> Result<(), String> {
         let key = self.key.as_ref().ok_or("signaling told no key")?;
-        let ticket = negotiate.ticket.as_deref().ok_or("there is no ticket")?;
+        let ticket = ticket.ok_or("there is no ticket")?;
         let ticket = key
             .ticket(ticket, now.unix_s)
             .map_err(|why| format!("its ticket: {why}"))?;
-        let is_for_this = ticket.room == negotiate.room
-            && ticket.epoch == negotiate.epoch
-            && (ticket.sub, ticket.leg) == leg;
+        let is_for_this =
+            ticket.room == *room && ticket.epoch == epoch && (ticket.sub, ticket.leg) == leg;
         if !is_for_this {
             return Err("its ticket is for another room, term or guest".to_owned());
         }
         if !is_same(&ticket.aud, self.fingerprint) {
             return Err("its ticket is for another computer".to_owned());
         }
-        let offer = Offer::parse(&negotiate.sdp).map_err(|error| error.to_string())?;
-        if !is_same(&ticket.cnf, offer.transport.fingerprint) {
+        if !is_same(&ticket.cnf, shown) {
             return Err("its ticket is for another certificate than the offer shows".to_owned());
         }
         let is_over = |exp: &u64| exp.saturating_add(FORGET) < now.unix_s;
@@ -402,7 +462,6 @@ impl Tenure {
             return Err("too many offers within a minute".to_owned());
         }
         self.used.insert(ticket.jti, ticket.exp);
-        self.served.insert(leg);
         Ok(())
     }
 
@@ -423,6 +482,17 @@ impl Tenure {
             grant: None,
             lease_ms: None,
         })
+    }
+
+    fn refuse_bridge(&mut self, room: &RoomId, bridge: BridgeId, reason: &str) -> Verdict {
+        self.refusals += 1;
+        tracing::warn!(%room, bridge = bridge.0, reason, "a bridge was refused");
+        self.outbox.push_back(HostMessage::Bridge {
+            room: room.clone(),
+            bridge,
+            state: LegState::Closed,
+        });
+        Verdict::Refused
     }
 
     fn refuse(&mut self, negotiate: &Negotiate, message: String) {

@@ -55,6 +55,9 @@ impl Roster {
             | HostMessage::Lines { .. }
             | HostMessage::IceRestarted { .. }
             | HostMessage::Leg { .. }
+            | HostMessage::BridgeOffered { .. }
+            | HostMessage::BridgeAnswered { .. }
+            | HostMessage::Bridge { .. }
             | HostMessage::Unknown => {}
         }
     }
@@ -97,6 +100,10 @@ impl Roster {
             | HostCommand::Negotiate(_)
             | HostCommand::RestartIce { .. }
             | HostCommand::Candidate { .. }
+            | HostCommand::OpenBridge { .. }
+            | HostCommand::AnswerBridge { .. }
+            | HostCommand::JoinBridge { .. }
+            | HostCommand::CloseBridge { .. }
             | HostCommand::Unknown => {}
         }
     }

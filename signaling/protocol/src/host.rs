@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Epoch, Fitness, Grants, HostId, HostKind, HostLoad, HostRole, LegId, LineQuality, MediaKind,
-    ParticipantId, RoomId, StepDownReason, TrackId, TrackInfo,
+    BridgeEnd, BridgeId, Epoch, Fitness, Grants, HostId, HostKind, HostLoad, HostRole, LegId,
+    LineQuality, MediaKind, ParticipantId, RoomId, StepDownReason, TrackId, TrackInfo,
 };
 
 /// From signaling to a host.
@@ -103,6 +103,47 @@ pub enum HostCommand {
         /// Absent: all legs; the participant is gone.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         leg: Option<LegId>,
+    },
+    /// To the participant's computer that carries the call, or is about to: join the operator's host, which serves those who stay there.
+    /// Answered by [`HostMessage::BridgeOffered`].
+    OpenBridge {
+        /// Which room.
+        room: RoomId,
+        /// The computer's term.
+        epoch: Epoch,
+        /// Which bridge.
+        bridge: BridgeId,
+    },
+    /// To the operator's host: what that computer offers. Answered by [`HostMessage::BridgeAnswered`].
+    AnswerBridge {
+        /// Which room.
+        room: RoomId,
+        /// The room's term.
+        epoch: Epoch,
+        /// Which bridge.
+        bridge: BridgeId,
+        /// The computer's end.
+        end: BridgeEnd,
+    },
+    /// To the computer: what the operator's host answers.
+    JoinBridge {
+        /// Which room.
+        room: RoomId,
+        /// The computer's term.
+        epoch: Epoch,
+        /// Which bridge.
+        bridge: BridgeId,
+        /// The host's end.
+        end: BridgeEnd,
+        /// [`crate::TicketClaims`] for participant 0 on the leg with the bridge's number, signed.
+        ticket: String,
+    },
+    /// To both: the bridge is not needed any more.
+    CloseBridge {
+        /// Which room.
+        room: RoomId,
+        /// Which bridge.
+        bridge: BridgeId,
     },
     /// Forget a room.
     CloseRoom {
@@ -271,6 +312,33 @@ pub enum HostMessage {
         room: RoomId,
         /// One entry per participant with a connected leg.
         lines: Vec<LineQuality>,
+    },
+    /// Reply to [`HostCommand::OpenBridge`].
+    BridgeOffered {
+        /// Which room.
+        room: RoomId,
+        /// As in the command.
+        bridge: BridgeId,
+        /// How this host is reached.
+        end: BridgeEnd,
+    },
+    /// Reply to [`HostCommand::AnswerBridge`].
+    BridgeAnswered {
+        /// Which room.
+        room: RoomId,
+        /// As in the command.
+        bridge: BridgeId,
+        /// How this host is reached.
+        end: BridgeEnd,
+    },
+    /// A bridge changed, from both of its hosts; closed also where it could not be opened.
+    Bridge {
+        /// Which room.
+        room: RoomId,
+        /// Which bridge.
+        bridge: BridgeId,
+        /// What it is now; connected once its control channel is open.
+        state: LegState,
     },
     /// A leg changed.
     Leg {

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bridge;
 mod epoch;
 mod grant;
 mod host;
@@ -20,6 +21,7 @@ mod path;
 mod peer;
 mod track;
 
+pub use bridge::{BridgeEnd, BridgeId, BridgeMessage, BridgeTrack, Pull};
 pub use epoch::{Epoch, HostKind, HostTerm};
 pub use grant::Grants;
 pub use host::{

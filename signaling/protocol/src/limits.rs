@@ -38,3 +38,12 @@ pub const MAX_DENIALS: usize = 10_000;
 
 /// Participants named to a room because their lines do badly.
 pub const MAX_LINES: usize = 50;
+
+/// Tracks that one host offers another over a bridge.
+pub const MAX_BRIDGE_TRACKS: usize = 256;
+
+/// Streams that one host takes from another over a bridge.
+pub const MAX_PULLS: usize = 1024;
+
+/// Largest message on a bridge's control channel, in bytes: what SCTP takes at once.
+pub const MAX_BRIDGE_MESSAGE: usize = 64 * 1024;

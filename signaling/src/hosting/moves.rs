@@ -27,7 +27,7 @@ impl Default for MoveRules {
             ask: Duration::from_secs(4),
             prepare: Duration::from_secs(8),
             switch: Duration::from_secs(4),
-            may_stay: false,
+            may_stay: true,
             reach_percent: 60,
         }
     }
@@ -46,6 +46,8 @@ pub(crate) struct Move {
     switched: BTreeSet<ParticipantId>,
     /// Those who cannot reach the new host.
     failed: BTreeSet<ParticipantId>,
+    /// The server, where somebody stays, is not joined with the new host yet.
+    waits_for_bridge: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +84,8 @@ pub(crate) enum Failure {
     Unreachable(BTreeSet<ParticipantId>),
     /// These were not connected to it in time.
     NotReady(BTreeSet<ParticipantId>),
+    /// Somebody stays on the server, and it cannot be joined with the new host.
+    NotBridged,
     /// These did not see and hear it in time.
     NotSwitched(BTreeSet<ParticipantId>),
 }
@@ -107,6 +111,7 @@ impl Move {
             ready: BTreeSet::new(),
             switched: BTreeSet::new(),
             failed: BTreeSet::new(),
+            waits_for_bridge: false,
         }
     }
 
@@ -122,6 +127,16 @@ impl Move {
     /// When [`Self::judge`] has to be asked again at the latest.
     pub(crate) fn until(&self) -> Instant {
         self.until
+    }
+
+    /// Is there somebody who cannot come along?
+    pub(crate) fn leaves_somebody(&self) -> bool {
+        !self.failed.is_empty()
+    }
+
+    /// Is there a bridge to wait for? Those who stay shall miss nothing.
+    pub(crate) fn wait_for_bridge(&mut self, waits: bool) {
+        self.waits_for_bridge = waits;
     }
 
     /// The new host wants to. True if that was news.
@@ -179,10 +194,12 @@ impl Move {
                 };
                 let late: BTreeSet<_> = movers.iter().filter(awaited).copied().collect();
                 let late_crew: BTreeSet<_> = late.intersection(crew).copied().collect();
-                if late.is_empty() || (is_over && late_crew.is_empty()) {
+                let is_done = late.is_empty() && !self.waits_for_bridge;
+                if is_done || (is_over && late_crew.is_empty() && !self.waits_for_bridge) {
                     return Verdict::Commit(failed);
                 }
                 match is_over {
+                    true if late_crew.is_empty() => Verdict::Abort(Failure::NotBridged),
                     true => Verdict::Abort(Failure::NotSwitched(late_crew)),
                     false => Verdict::Wait,
                 }
@@ -209,6 +226,11 @@ impl Move {
                 return Verdict::Abort(Failure::NotReady(late));
             }
             self.failed.extend(late);
+        } else if self.waits_for_bridge {
+            return match is_over {
+                true => Verdict::Abort(Failure::NotBridged),
+                false => Verdict::Wait,
+            };
         }
         let crew = movers.difference(&self.failed).copied().collect();
         self.stage = Stage::Switch { crew };

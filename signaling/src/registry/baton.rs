@@ -15,6 +15,7 @@ use crate::now::Now;
 use crate::participant::Presence;
 use crate::room::Room;
 
+mod bridges;
 mod computers;
 mod elections;
 mod requests;
@@ -34,6 +35,7 @@ impl Registry {
         self.choose_standby(room, now);
         self.drop_strays(room, now);
         self.tell_hosts(room, now);
+        self.tend_bridges(room, now);
         self.spread_hosting(room);
         self.arm(room);
     }
@@ -100,8 +102,13 @@ impl Registry {
         by: Option<ParticipantId>,
         now: Now,
     ) -> Result<(), Refused> {
-        let may_stay = self.config.limits.hosting.moves.may_stay;
         let is_computer = self.hosts.kind(to) == Some(HostKind::Participant);
+        let server = self
+            .rooms
+            .get(room)
+            .and_then(|entry| entry.server_for_stayers(&self.hosts));
+        // Whoever stays is served by another host than the one that the call moves to.
+        let may_stay = self.config.limits.hosting.moves.may_stay && server.is_some();
         let entry = self
             .rooms
             .get_mut(room)
@@ -164,13 +171,30 @@ impl Registry {
     fn advance_move(&mut self, room: &RoomId, now: Now) {
         // At most: prepared, switching, done.
         for _ in 0..3 {
-            let Some(entry) = self.rooms.get_mut(room) else {
+            let Some(entry) = self.rooms.get(room) else {
                 return;
             };
             let movers = entry.movers(&self.hosts);
+            let Some(to) = entry.baton.moving.as_ref().map(|one| one.to) else {
+                return;
+            };
+            // Those who stay, and somebody must be somewhere.
+            let is_empty = movers.is_empty() && !entry.participants.is_empty();
+            if is_empty && self.hosts.kind(to) == Some(HostKind::Central) {
+                let epoch = entry.baton.moving.as_ref().map(|one| one.epoch);
+                return self.begin_term(room, to, epoch.unwrap_or(entry.term.epoch), now);
+            }
+            let waits = match self.rooms.get(room) {
+                Some(entry) => self.waits_for_bridge(entry),
+                None => return,
+            };
+            let Some(entry) = self.rooms.get_mut(room) else {
+                return;
+            };
             let Some(moving) = &mut entry.baton.moving else {
                 return;
             };
+            moving.wait_for_bridge(waits);
             let rules = &self.config.limits.hosting.moves;
             match moving.judge(&movers, rules, now.instant) {
                 Verdict::Wait => return,
@@ -421,6 +445,7 @@ impl Registry {
             baton.draining.values().min().copied(),
             baton.renewed.map(|renewed| renewed + limits.hosting.lease),
             baton.guess,
+            baton.bridges.until(),
             absent.map(|since| since + limits.host_grace),
             has_candidates
                 .then(|| baton.looked.map(|at| at + elections::LOOK))
@@ -463,6 +488,9 @@ fn in_words(failure: &Failure, room: &Room) -> String {
         Failure::Unreachable(who) => format!("{} cannot reach that computer", names(who)),
         Failure::NotReady(who) => {
             format!("{} could not connect to that computer in time", names(who))
+        }
+        Failure::NotBridged => {
+            "the server, where somebody stays, cannot reach that computer".to_owned()
         }
         Failure::NotSwitched(who) => {
             format!("{} got no picture from that computer in time", names(who))

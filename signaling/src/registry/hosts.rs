@@ -56,6 +56,17 @@ impl Registry {
             HostMessage::StepDown { room, reason, .. } => self.step_down(host, &room, reason, now),
             HostMessage::Fitness { room, fitness } => self.fitness(host, &room, fitness, now),
             HostMessage::Lines { room, lines } => self.lines(host, &room, &lines, now),
+            HostMessage::BridgeOffered { room, bridge, end } => {
+                self.bridge_offered(host, &room, bridge, end);
+            }
+            HostMessage::BridgeAnswered { room, bridge, end } => {
+                self.bridge_answered(host, &room, bridge, end, now);
+            }
+            HostMessage::Bridge {
+                room,
+                bridge,
+                state,
+            } => self.bridge_changed(host, &room, bridge, state, now),
             HostMessage::Hello(_) | HostMessage::Unknown => {}
         }
     }

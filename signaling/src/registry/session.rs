@@ -287,6 +287,8 @@ impl Registry {
         self.sessions.insert(session, entry);
         let is_publisher = open.publisher == Publisher::Yes;
         self.negotiate_session(call, &seat, is_publisher, open.sdp, view, now);
+        // Somebody stays on the server now, wherever the call is.
+        self.tend(&seat.room, now);
         Ok(())
     }
 

@@ -14,3 +14,4 @@ mod properties;
 mod restart;
 mod sessions;
 mod stage;
+mod staying;

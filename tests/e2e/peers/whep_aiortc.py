@@ -32,13 +32,18 @@ async def main(endpoint, seconds):
     await peer.setLocalDescription(await peer.createOffer())
     answer = await asyncio.to_thread(post, endpoint, peer.localDescription.sdp)
     await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-    await asyncio.sleep(seconds)
+    each_second = []
+    for _ in range(int(seconds)):
+        before = counts["video"]
+        await asyncio.sleep(1)
+        each_second.append(counts["video"] - before)
     profile = rtcdtlstransport.SRTP_PROFILES[0].openssl_profile.decode()
     result = {
         "state": peer.connectionState,
         "profile": profile if profile.startswith("SRTP") else f"SRTP_{profile}",
         "videoFrames": counts["video"],
         "audioFrames": counts["audio"],
+        "videoEachSecond": each_second,
     }
     for task in tasks:
         task.cancel()

@@ -437,6 +437,10 @@ impl World {
             | HostCommand::ProbeUplink { .. }
             | HostCommand::Deny { .. }
             | HostCommand::Remember { .. }
+            | HostCommand::OpenBridge { .. }
+            | HostCommand::AnswerBridge { .. }
+            | HostCommand::JoinBridge { .. }
+            | HostCommand::CloseBridge { .. }
             | HostCommand::Unknown => {}
         }
         self.hosts[host].engine.handle_command(command, self.now);

@@ -12,6 +12,8 @@ export interface Report {
   me: ParticipantId;
   epoch: number | null;
   host: { kind: HostKind; id: number; name: string } | null;
+  /** The host that serves me: the one that carries the call, or the server for who stays there. */
+  mine: number | null;
   /** A change of hosts under way. */
   moving: { epoch: number; to: number; phase: MovePhase } | null;
   /** Who would take over. */
@@ -154,6 +156,7 @@ export class Reporter {
       me: state.me,
       epoch: host?.epoch ?? null,
       host: host && { kind: host.kind, id: host.host, name: host.name },
+      mine: hosting?.mine ?? host?.host ?? null,
       moving: moving ? { epoch: moving.epoch, to: moving.to.host, phase: moving.phase } : null,
       standby: seat(hosting?.standby),
       legs: paths.map((path) => ({

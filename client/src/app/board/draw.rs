@@ -150,11 +150,12 @@ fn draw_help(frame: &mut Frame<'_>) {
     frame.render_widget(help, place);
 }
 
-const KEYS: &str = " q leave   m mute or unmute   b hand the call back   h help";
+const KEYS: &str = " q leave   m mute or unmute   s server   b hand the call back   h help";
 
 const HELP: &[&str] = &[
     "q, Ctrl-C  leave the call",
     "m          mute or unmute what you send",
+    "s          use the server only, or the computers of others again",
     "b          carry the call for the others no more",
     "h, ?       this help",
     "",
@@ -165,7 +166,7 @@ const HELP: &[&str] = &[
 ];
 
 /// Rows of the help, with their border.
-const HELP_ROWS: u16 = 10;
+const HELP_ROWS: u16 = 11;
 
 /// Rows of the news, with their border.
 const NEWS: u16 = 8;

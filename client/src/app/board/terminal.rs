@@ -16,6 +16,8 @@ use super::{Board, draw};
 pub(crate) enum Key {
     Leave,
     Mute,
+    /// Use the server only, or no more.
+    UseServer,
     /// Carry the call no more.
     StepDown,
     Help,
@@ -90,6 +92,7 @@ fn key(event: &Event) -> Option<Key> {
     match pressed.code.as_char()? {
         'q' => Some(Key::Leave),
         'm' => Some(Key::Mute),
+        's' => Some(Key::UseServer),
         'b' => Some(Key::StepDown),
         'h' | '?' => Some(Key::Help),
         _ => None,

@@ -41,13 +41,19 @@ impl Engine {
             return;
         };
         room.measure_new(now);
+        room.settle_shared(now);
         for index in 0..room.legs.len() {
             let Some(&leg_key) = room.legs.get(index) else {
                 continue;
             };
             if let Some(leg) = self.legs.get_mut(leg_key) {
-                room.assign(leg, now);
-                room.allot(leg, &mut self.allocator, now);
+                if leg.bridge.is_some() {
+                    room.assign_pinned(leg);
+                    room.allot_pinned(leg, now);
+                } else {
+                    room.assign(leg, now);
+                    room.allot(leg, &mut self.allocator, now);
+                }
                 if leg.estimator.deadline() <= now && !leg.is_queued {
                     leg.is_queued = true;
                     self.sending.push_back(leg_key);
@@ -59,6 +65,7 @@ impl Engine {
             self.dirty.push(key);
         }
         self.tell_demand(key, now);
+        self.tend_bridges(key, now);
     }
 
     /// Divides a leg's line anew at once where it carries far less than is given: each tenth of a second fills its queue.
@@ -72,7 +79,10 @@ impl Engine {
             return;
         }
         if let Some(room) = self.rooms.get_mut(leg.room) {
-            room.allot(leg, &mut self.allocator, now);
+            match leg.bridge {
+                Some(_) => room.allot_pinned(leg, now),
+                None => room.allot(leg, &mut self.allocator, now),
+            }
             if !room.is_dirty {
                 room.is_dirty = true;
                 self.dirty.push(leg.room);

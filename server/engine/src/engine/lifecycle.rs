@@ -43,7 +43,15 @@ impl Engine {
                     if channel == CONTROL_CHANNEL {
                         leg.channels_open = 1;
                         leg.is_view_stale = true;
-                        self.greet(key, now);
+                        match leg.bridge {
+                            Some(_) => self.greet_host(key, now),
+                            None => self.greet(key, now),
+                        }
+                    }
+                }
+                TransportEvent::Message { channel, bytes } if leg.bridge.is_some() => {
+                    if channel == CONTROL_CHANNEL {
+                        self.hear_host(key, &bytes, tick);
                     }
                 }
                 TransportEvent::Message { channel, bytes } => {
@@ -136,11 +144,23 @@ impl Engine {
         let Some(room) = self.rooms.get(leg.room) else {
             return;
         };
-        let (room, participant, leg) = (room.id.clone(), leg.participant, leg.id);
+        let (room, participant, id) = (room.id.clone(), leg.participant, leg.id);
+        if let Some(bridge) = &leg.bridge {
+            let bridge = bridge.id;
+            if state != LegState::Connected || leg.channels_open > 0 {
+                let message = HostMessage::Bridge {
+                    room,
+                    bridge,
+                    state,
+                };
+                self.push_event(Event::Message(message));
+            }
+            return;
+        }
         self.push_event(Event::Message(HostMessage::Leg {
             room,
             participant,
-            leg,
+            leg: id,
             state,
         }));
     }
@@ -182,6 +202,7 @@ impl Engine {
             return;
         };
         room.legs.retain(|known| *known != key);
+        room.bridges -= usize::from(leg.bridge.is_some());
         for publication in leg.publications {
             room.publications.remove(publication);
         }

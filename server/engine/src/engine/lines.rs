@@ -29,7 +29,8 @@ impl Engine {
         let at = self.epoch.instant(now);
         let mut lines = Vec::new();
         for leg_key in &room.legs {
-            let Some(leg) = self.legs.get_mut(*leg_key).filter(|leg| leg.is_connected) else {
+            let is_theirs = |leg: &&mut Leg| leg.is_connected && leg.bridge.is_none();
+            let Some(leg) = self.legs.get_mut(*leg_key).filter(is_theirs) else {
                 continue;
             };
             let line = look(leg);

@@ -275,7 +275,7 @@ impl Engine {
         }));
     }
 
-    fn announce_ufrag(&mut self, key: Key, ufrag: &str) {
+    pub(super) fn announce_ufrag(&mut self, key: Key, ufrag: &str) {
         let Some(leg) = self.legs.get_mut(key) else {
             return;
         };

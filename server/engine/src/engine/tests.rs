@@ -1,6 +1,7 @@
 //! Stories of a room with keyed legs: real SRTP, no handshake, no clock.
 
 mod abuse;
+mod bridges;
 mod estimate;
 mod line;
 mod people;

@@ -41,6 +41,15 @@ impl Default for Demand {
 }
 
 impl Demand {
+    /// Of a layer that is not sent before it is asked for.
+    pub(crate) fn resting() -> Self {
+        Self {
+            is_on: false,
+            begun: Some(Tick(0)),
+            ..Self::default()
+        }
+    }
+
     /// Somebody has use for it. True when the publisher has to be told.
     pub(crate) fn note_use(&mut self, now: Tick) -> bool {
         self.used = Some(now);

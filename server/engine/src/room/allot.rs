@@ -173,7 +173,7 @@ impl Room {
     }
 
     /// What a leg hears, at the rate it has now.
-    fn sound_of(&self, leg: &Leg) -> Bitrate {
+    pub(super) fn sound_of(&self, leg: &Leg) -> Bitrate {
         let heard = leg
             .slots
             .iter()

@@ -5,9 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use baton_protocol::{CONTROL_CHANNEL, PULSE_CHANNEL};
 use bytes::BytesMut;
-use rtc::data_channel::{RTCDataChannelId, RTCDataChannelInit};
+use rtc::data_channel::RTCDataChannelId;
 use rtc::peer_connection::RTCPeerConnection;
 use rtc::peer_connection::event::{RTCDataChannelEvent, RTCPeerConnectionEvent};
 use rtc::peer_connection::message::RTCMessage;
@@ -17,14 +16,15 @@ use rtc::sansio::Protocol;
 use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 
 use super::addresses::Addresses;
-use super::config::{TransportConfig, build};
+use super::config::TransportConfig;
 use super::event::{Counters, Failure, Outgoing, SendError, TransportError, TransportEvent};
 use super::hello::{HelloFilter, Passed};
 use super::keys::{KeyTap, SrtpProfile};
 use super::record::{self, Record};
 use super::stun::Binding;
 use super::synthetic;
-use crate::sdp::{Candidate, CandidatePolicy, LocalTransport, RemoteTransport, host_candidates};
+use crate::sdp::{Candidate, CandidatePolicy, LocalTransport, RemoteTransport};
+use caller::Begun;
 
 /// Largest sum of bytes that wait to be sent on one channel.
 const MAX_WAITING: usize = 256 * 1024;
@@ -40,6 +40,10 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
 const BUSY: Duration = Duration::from_secs(3);
 /// rtc asks to be woken five times a second even where nothing can happen; this is often enough then.
 const IDLE_WAKE: Duration = Duration::from_secs(1);
+
+mod caller;
+
+pub use caller::Caller;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -85,44 +89,36 @@ impl Transport {
         remote: &RemoteTransport,
         now: Instant,
     ) -> Result<(Self, LocalTransport), TransportError> {
-        let tap = KeyTap::new();
-        let mut peer = build(config, Arc::clone(&tap), now)?;
-        let control = RTCDataChannelInit {
-            negotiated: Some(CONTROL_CHANNEL),
-            ..Default::default()
-        };
-        let pulse = RTCDataChannelInit {
-            negotiated: Some(PULSE_CHANNEL),
-            ordered: false,
-            max_retransmits: Some(0),
-            ..Default::default()
-        };
-        let channels = [
-            (
-                CONTROL_CHANNEL,
-                peer.create_data_channel("control", Some(control))?.id(),
-            ),
-            (
-                PULSE_CHANNEL,
-                peer.create_data_channel("pulse", Some(pulse))?.id(),
-            ),
-        ];
-        for candidate in host_candidates(config.announced) {
-            peer.add_local_candidate(RTCIceCandidateInit {
-                candidate: format!("candidate:{candidate}"),
-                ..Default::default()
-            })?;
-        }
+        let Begun {
+            mut peer,
+            tap,
+            channels,
+        } = Begun::new(config, now)?;
         let local = synthetic::negotiate(&mut peer, remote, now)?;
-        let mut transport = Self {
+        let begun = Begun {
             peer,
             tap,
+            channels,
+        };
+        let transport = Self::assemble(begun, config, (remote, &local), now);
+        Ok((transport, local))
+    }
+
+    fn assemble(
+        begun: Begun,
+        config: &TransportConfig<'_>,
+        (remote, local): (&RemoteTransport, &LocalTransport),
+        now: Instant,
+    ) -> Self {
+        let mut transport = Self {
+            peer: begun.peer,
+            tap: begun.tap,
             profiles: config.profiles.to_vec(),
             policy: config.policy,
             announced: config.announced.to_vec(),
             remote: remote.clone(),
             local: local.clone(),
-            channels,
+            channels: begun.channels,
             hello: HelloFilter::default(),
             addresses: Addresses::default(),
             early: Vec::new(),
@@ -138,7 +134,7 @@ impl Transport {
         for candidate in &remote.candidates {
             transport.add_remote_candidate(candidate);
         }
-        Ok((transport, local))
+        transport
     }
 
     /// Takes the transport parameters of a later offer: other credentials restart ICE (RFC 8445 section 9), the same

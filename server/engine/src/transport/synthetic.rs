@@ -1,4 +1,4 @@
-//! The offer that rtc sees, and what is read from its answer.
+//! The descriptions that rtc sees, and what is read from its own.
 
 use std::time::Instant;
 
@@ -27,6 +27,29 @@ pub(super) fn negotiate(
         .local_description()
         .ok_or(TransportError::Answer("description"))?;
     read(&answer.sdp)
+}
+
+/// An offer of rtc's own.
+pub(super) fn call(
+    peer: &mut RTCPeerConnection,
+    now: Instant,
+) -> Result<LocalTransport, TransportError> {
+    let offer = peer.create_offer(None)?;
+    peer.set_local_description(now, offer)?;
+    let offer = peer
+        .local_description()
+        .ok_or(TransportError::Answer("description"))?;
+    read(&offer.sdp)
+}
+
+/// The answer to it.
+pub(super) fn answered(
+    peer: &mut RTCPeerConnection,
+    remote: &RemoteTransport,
+    now: Instant,
+) -> Result<(), TransportError> {
+    let answer = RTCSessionDescription::answer(offer(remote))?;
+    Ok(peer.set_remote_description(now, answer)?)
 }
 
 /// Every word in it is either ours or was checked on reading, so nothing can be smuggled in.

@@ -431,3 +431,90 @@ fn it_says_once_in_a_term_that_it_wants_to_be_rid_of_the_call() {
     tenure.handle_command(serve(5, HostRole::Active, Some(grant(5))), at(1.0));
     assert!(tenure.step_down(StepDownReason::Overload), "another term");
 }
+
+/// The certificate of the server, which serves those who stay there.
+const SERVER: Fingerprint = Fingerprint([0xCC; 32]);
+
+fn join_bridge(epoch: u32, change: impl FnOnce(&mut TicketClaims)) -> HostCommand {
+    let mut claims = TicketClaims {
+        sub: ParticipantId(0),
+        leg: LegId(9),
+        cnf: digits(SERVER),
+        ..ticket_claims(epoch, 30)
+    };
+    change(&mut claims);
+    HostCommand::JoinBridge {
+        room: room(),
+        epoch: Epoch(epoch),
+        bridge: BridgeId(9),
+        end: baton_protocol::BridgeEnd {
+            ice: baton_protocol::IceParameters {
+                ufrag: "abcd".to_owned(),
+                pwd: "0123456789012345678901234".to_owned(),
+            },
+            fingerprint: digits(SERVER),
+            lite: true,
+            candidates: Vec::new(),
+        },
+        ticket: sign("baton-ticket+jwt", &claims, KEY),
+    }
+}
+
+fn is_let_in(tenure: &mut Tenure, command: HostCommand) -> bool {
+    match tenure.handle_command(command, at(1.0)) {
+        Verdict::Pass(_) => true,
+        Verdict::Refused => {
+            let closed = tenure.poll_message();
+            assert!(
+                matches!(
+                    closed,
+                    Some(HostMessage::Bridge {
+                        state: LegState::Closed,
+                        ..
+                    })
+                ),
+                "{closed:?}"
+            );
+            false
+        }
+    }
+}
+
+#[test]
+fn another_host_is_joined_only_in_the_own_term_and_with_a_ticket_for_it() {
+    let open = |epoch| HostCommand::OpenBridge {
+        room: room(),
+        epoch: Epoch(epoch),
+        bridge: BridgeId(9),
+    };
+    assert!(!is_let_in(&mut fresh(), open(4)), "it carries nothing");
+    for (epoch, goes) in [(3, false), (4, true), (5, false)] {
+        assert_eq!(is_let_in(&mut active(), open(epoch)), goes, "{epoch}");
+    }
+    assert!(is_let_in(&mut active(), join_bridge(4, |_| {})));
+    let wrong: [fn(&mut TicketClaims); 6] = [
+        |claims| claims.sub = ParticipantId(3),
+        |claims| claims.leg = LegId(8),
+        |claims| claims.cnf = digits(GUEST),
+        |claims| claims.aud = digits(SERVER),
+        |claims| claims.epoch = Epoch(3),
+        |claims| claims.room = "coffee".parse().unwrap(),
+    ];
+    for change in wrong {
+        assert!(!is_let_in(&mut active(), join_bridge(4, change)));
+    }
+    let mut tenure = active();
+    assert!(is_let_in(&mut tenure, join_bridge(4, |_| {})));
+    assert!(!is_let_in(&mut tenure, join_bridge(4, |_| {})), "used");
+    // A participant's computer is never the one that is called.
+    let HostCommand::JoinBridge { end, .. } = join_bridge(4, |_| {}) else {
+        unreachable!()
+    };
+    let answer = HostCommand::AnswerBridge {
+        room: room(),
+        epoch: Epoch(4),
+        bridge: BridgeId(9),
+        end,
+    };
+    assert!(!is_let_in(&mut active(), answer));
+}

@@ -190,6 +190,9 @@ async fn hear_hello(socket: &mut Accepted) -> HostHello {
         | HostMessage::Fitness { .. }
         | HostMessage::Lines { .. }
         | HostMessage::Leg { .. }
+        | HostMessage::BridgeOffered { .. }
+        | HostMessage::BridgeAnswered { .. }
+        | HostMessage::Bridge { .. }
         | HostMessage::Unknown) => panic!("the first message is a hello, not {other:?}"),
     }
 }

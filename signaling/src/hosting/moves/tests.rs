@@ -101,6 +101,23 @@ fn who_cannot_connect_stays_where_a_server_can_take_care_of_them() {
 }
 
 #[test]
+fn a_move_waits_for_the_bridge_to_those_who_stay() {
+    let mut table = Table::new(false, true);
+    table.moving.wait_for_bridge(true);
+    assert_eq!(table.say(MoveStep::Ready, &[ANA, BO, CY]), Verdict::Wait);
+    table.moving.wait_for_bridge(false);
+    assert_eq!(table.judge(), Verdict::Advance);
+    table.moving.wait_for_bridge(true);
+    assert_eq!(table.say(MoveStep::Switched, &[ANA, BO, CY]), Verdict::Wait);
+    table.moving.wait_for_bridge(false);
+    assert_eq!(table.judge(), Verdict::Commit(BTreeSet::new()));
+    let mut table = Table::new(false, true);
+    table.moving.wait_for_bridge(true);
+    table.say(MoveStep::Ready, &[ANA, BO, CY]);
+    assert_eq!(table.wait(8), Verdict::Abort(Failure::NotBridged));
+}
+
+#[test]
 fn nobody_who_was_ready_is_left_behind() {
     let mut table = Table::new(false, false);
     table.say(MoveStep::Ready, &[ANA, BO, CY]);

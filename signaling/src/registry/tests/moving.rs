@@ -428,22 +428,3 @@ fn nobody_is_told_twice_what_has_not_changed() {
     assert_eq!(stage.hosting_count(BO), 2, "a new socket is told again");
     assert_eq!(stage.hosting_count(ANA), 1);
 }
-
-#[test]
-fn who_uses_the_server_keeps_the_call_there() {
-    let mut stage = Stage::open();
-    let (ana, _, _) = hosted(&mut stage);
-    stage.say(BO, PeerMessage::UseServer { always: true });
-    let moving = stage.hosting(ANA).moving.expect("back to the server");
-    assert_eq!(moving.to.host, ana.host.host);
-    let bo = stage.hosting(BO);
-    assert_eq!((bo.mine, bo.moving), (ana.host.host, None));
-    for step in [MoveStep::Ready, MoveStep::Switched] {
-        progress(&mut stage, ANA, Epoch(3), step);
-    }
-    assert_eq!(stage.hosting(ANA).term.host, ana.host.host);
-    stage.heard(ANA);
-    let computer = stage.hosting(ANA).candidates[0].seat.host;
-    pass(&mut stage, ANA, Some(computer));
-    assert_eq!(stage.error(ANA), ErrorCode::Limit, "Bo cannot come along");
-}

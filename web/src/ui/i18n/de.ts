@@ -89,6 +89,7 @@ export const de = {
 
   viaServer: 'Über Server',
   hostedBy: 'Bei {name}',
+  hostedByAside: 'Bei {name} · du nutzt den Server',
   movingTo: 'Zieht um: {name}',
   movingToServer: 'Zieht um: zum Server',
   whoCarries: 'Wer dieses Gespräch trägt',

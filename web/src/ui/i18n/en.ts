@@ -87,6 +87,7 @@ export const en = {
 
   viaServer: 'Via server',
   hostedBy: 'Hosted by {name}',
+  hostedByAside: 'Hosted by {name} · you use the server',
   movingTo: 'Moving to {name}',
   movingToServer: 'Moving to the server',
   whoCarries: 'Who carries this call',

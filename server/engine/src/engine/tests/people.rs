@@ -86,6 +86,9 @@ pub(super) struct Meeting {
     /// What went to nobody of these.
     strays: Vec<(SocketAddr, Vec<u8>)>,
     seed: u8,
+    address: SocketAddr,
+    /// Numbers of the next who joins.
+    number: usize,
 }
 
 /// Id of the header extension with transport-wide sequence numbers, where it is negotiated.
@@ -98,16 +101,22 @@ const VP8_RTX: u8 = 97;
 const OPUS: u8 = 111;
 
 impl Meeting {
+    pub(super) fn new(seed: u8) -> Self {
+        Self::at(seed, "192.0.2.1:7881", true)
+    }
+
+    /// On a host that is reached under this address.
     #[expect(
         clippy::disallowed_methods,
         reason = "a meeting has to begin somewhere"
     )]
-    pub(super) fn new(seed: u8) -> Self {
+    pub(super) fn at(seed: u8, address: &str, ice_lite: bool) -> Self {
         let now = Instant::now();
+        let address = address.parse().expect("address");
         let config = Config {
-            announced: vec!["192.0.2.1:7881".parse().expect("address")],
+            announced: vec![address],
             has_tcp: false,
-            ice_lite: true,
+            ice_lite,
             candidates: CandidatePolicy::default(),
             reflects: true,
             uplink: None,
@@ -122,7 +131,30 @@ impl Meeting {
             messages: Vec::new(),
             strays: Vec::new(),
             seed,
+            address,
+            number: 0,
         }
+    }
+
+    /// Who joins from now on has this number and the following ones.
+    pub(super) fn number_from(&mut self, number: usize) {
+        self.number = number;
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A datagram from another host.
+    pub(super) fn receive(&mut self, remote: SocketAddr, bytes: &mut [u8]) {
+        let local = self.address;
+        let datagram = Datagram {
+            remote,
+            local,
+            bytes,
+        };
+        self.engine.handle_datagram(datagram, self.now);
+        self.drain();
     }
 
     pub(super) fn join(&mut self, name: &str, sources: &[Source], video_slots: usize) -> Who {
@@ -180,7 +212,9 @@ impl Meeting {
         change: impl FnOnce(&mut Negotiate),
     ) -> Who {
         let index = self.people.len();
-        let id = ParticipantId(1 + u32::try_from(index).expect("few"));
+        let number = self.number;
+        self.number += 1;
+        let id = ParticipantId(1 + u32::try_from(number).expect("few"));
         let address =
             SocketAddr::from(([192, 0, 2, 100], 5000 + u16::try_from(index).expect("few")));
         let byte = self
@@ -200,7 +234,7 @@ impl Meeting {
         let key = |side: &SrtpMaster| {
             MasterKey::new(Profile::Aes128Gcm, &side.key, &side.salt[..12]).expect("key")
         };
-        let mut negotiate = negotiate(index, sources, video_slots);
+        let mut negotiate = negotiate(number, sources, video_slots);
         change(&mut negotiate);
         self.engine.handle_keyed_offer(
             &negotiate,
@@ -676,8 +710,9 @@ impl Meeting {
                 .find(|person| person.address == transmit.destination);
             let segment = transmit.segment_size.unwrap_or(transmit.size);
             let Some(person) = person else {
-                let bytes = buf[..transmit.size].to_vec();
-                self.strays.push((transmit.destination, bytes));
+                let datagrams = buf[..transmit.size].chunks(segment);
+                let strays = datagrams.map(|bytes| (transmit.destination, bytes.to_vec()));
+                self.strays.extend(strays);
                 continue;
             };
             let mut media = 0;
