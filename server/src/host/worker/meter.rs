@@ -288,7 +288,7 @@ mod tests {
                 assert!((400_000..=500_000).contains(&to.0), "a quarter: {to:?}");
                 *is_lasting
             }
-            other => panic!("{other:?}"),
+            Strain::Same | Strain::Over => panic!("{one:?}"),
         };
         strain.iter().map(lasting).collect()
     }
