@@ -59,6 +59,7 @@ story('a call moves by itself to the computer that is fit, and the server forwar
   const left = 100 * after / before;
   lab.note(`the server forwarded ${Math.round(before / 125)} kb/s, and ${Math.round(after / 125)} kb/s now: ${left.toFixed(1)} %`);
   assert.ok(left < LEFT, `the server still forwards ${left.toFixed(1)} %`);
+  assert.equal((await ana.report()).host.id, reports[0].host.id, 'it stays there');
 });
 
 /** Bits per second of the computer's line towards the others, before and after it breaks in; and the queue in front of it, in milliseconds. */

@@ -4,16 +4,12 @@
 
 use std::time::{Duration, Instant};
 
-use baton_engine::Bitrate;
 use baton_protocol::{HostCommand, StepDownReason};
 
 use super::Worker;
-use super::meter::thread_time;
+use super::meter::{Strain, thread_time};
 use crate::host::clock::{BootTime, Moment};
 use crate::host::tenure::Verdict;
-
-/// Of what the lines were found to carry together, this part is sent while the call is handed back.
-const HELD_BACK: u64 = 3;
 
 /// A thread that sleeps longer than it has to must be told from one that was stopped.
 const LOOK: Duration = Duration::from_millis(250);
@@ -51,8 +47,8 @@ impl Worker {
         }
     }
 
-    /// Hands the call back when packets wait for too long on several legs, and sends little until it is elsewhere: what
-    /// waits has to get through first.
+    /// Sends little as soon as packets wait on several lines, for what waits has to get through first, and hands the call back
+    /// when that was not enough.
     pub(super) fn heed(&mut self, now: Instant) {
         let Some(tenure) = &mut self.tenure else {
             return;
@@ -61,26 +57,24 @@ impl Worker {
             return;
         }
         if !tenure.is_active() {
-            self.engine.set_uplink(self.uplink);
-            return self.meter.forget_queue();
-        }
-        let stats = self.engine.stats();
-        if !self.meter.queues_for_long(stats, now) {
-            // Nobody took the call, and what waited is through.
-            if self.meter.has_held_back_for_long(now) {
+            if self.meter.forget_queue() {
                 self.engine.set_uplink(self.uplink);
             }
             return;
         }
-        self.meter.hold_back(now);
-        let carried = Bitrate(stats.estimate_sum / HELD_BACK);
-        if tenure.step_down(StepDownReason::Overload) {
-            tracing::warn!(
-                "packets wait for too long on this computer's line; the call is handed back"
-            );
+        match self.meter.look(self.engine.stats(), now) {
+            Strain::Same => {}
+            Strain::HoldBack { to, is_lasting } => {
+                let to = self.uplink.map_or(to, |uplink| uplink.min(to));
+                self.engine.set_uplink(Some(to));
+                if is_lasting && tenure.step_down(StepDownReason::Overload) {
+                    tracing::warn!(
+                        "packets wait for too long on this computer's line; the call is handed back"
+                    );
+                }
+            }
+            Strain::Over => self.engine.set_uplink(self.uplink),
         }
-        let uplink = self.uplink.map_or(carried, |uplink| uplink.min(carried));
-        self.engine.set_uplink(Some(uplink));
     }
 
     /// Renews the lease where that is due, and passes on what the tenure has to say.

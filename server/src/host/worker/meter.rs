@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use baton_engine::Bitrate;
 use baton_protocol::HostLoad;
 
 use crate::host::clock::BootTime;
@@ -20,10 +21,71 @@ pub(super) struct Meter {
     /// How late it came to what was due, all in all, and how often.
     late: (Duration, u32),
     looked: Option<Instant>,
+    queues: Queues,
+}
+
+/// Whether packets wait on several lines at once, and what is done about it.
+#[derive(Debug, Default)]
+struct Queues {
+    /// Bits per second that are sent, smoothed, before anything is held back; and the bytes at the last look.
+    flow: f64,
+    seen: Option<(Instant, u64)>,
     /// Since when several lines have had long queues.
-    queueing: Option<Instant>,
-    /// Since when little is sent because of that.
-    held_back: Option<Instant>,
+    since: Option<Instant>,
+    /// To what is being held back, and when that began.
+    held: Option<(Instant, Bitrate)>,
+    /// When it was over last.
+    freed: Option<Instant>,
+}
+
+/// What the queues ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Strain {
+    /// Nothing new.
+    Same,
+    /// Send no more than this for now; if it lasts, elsewhere the call would do better.
+    HoldBack { to: Bitrate, is_lasting: bool },
+    /// Send as before.
+    Over,
+}
+
+impl Queues {
+    fn look(&mut self, bytes: u64, estimates: u64, is_long: bool, now: Instant) -> Strain {
+        let before = self.seen.replace((now, bytes));
+        if !is_long {
+            self.since = None;
+            if let Some((began, _)) = self.held {
+                if now < began + HELD {
+                    return Strain::Same;
+                }
+                (self.held, self.freed) = (None, Some(now));
+                return Strain::Over;
+            }
+            if let Some((at, sent)) = before.filter(|(at, _)| *at < now) {
+                let rate = bytes.saturating_sub(sent) as f64 * 8.0 / (now - at).as_secs_f64();
+                self.flow += (rate - self.flow) / SMOOTHING;
+            }
+            return Strain::Same;
+        }
+        let lasts = now - *self.since.get_or_insert(now);
+        let is_again = self.freed.is_some_and(|freed| now < freed + AGAIN);
+        let is_lasting = lasts >= BORNE || is_again;
+        match self.held {
+            Some((_, to)) if is_lasting => Strain::HoldBack { to, is_lasting },
+            Some(_) => Strain::Same,
+            None if lasts >= SHORTLY => {
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a rate is a whole number of bits"
+                )]
+                let to = Bitrate(estimates.min(self.flow as u64) / HELD_BACK);
+                self.held = Some((now, to));
+                Strain::HoldBack { to, is_lasting }
+            }
+            None => Strain::Same,
+        }
+    }
 }
 
 impl Meter {
@@ -46,33 +108,21 @@ impl Meter {
         is_due
     }
 
-    /// Have packets waited on several lines without a break for as long as can be borne?
-    pub(super) fn queues_for_long(&mut self, stats: &baton_engine::Stats, now: Instant) -> bool {
+    /// Looks at the queues; see [`Strain`].
+    pub(super) fn look(&mut self, stats: &baton_engine::Stats, now: Instant) -> Strain {
         self.note(stats);
         let load = HostLoad {
             legs: legs(stats.legs_connected),
             ..HostLoad::default()
         };
-        if !load.is_general(legs(stats.legs_queueing)) {
-            self.queueing = None;
-            return false;
-        }
-        now >= *self.queueing.get_or_insert(now) + BORNE
+        let bytes = stats.bytes_out + stats.padding_bytes_out;
+        let is_long = load.is_general(legs(stats.legs_queueing));
+        self.queues.look(bytes, stats.estimate_sum, is_long, now)
     }
 
-    pub(super) fn hold_back(&mut self, now: Instant) {
-        self.held_back = Some(now);
-    }
-
-    /// True once, when nothing has waited for so long that as much may be sent as before.
-    pub(super) fn has_held_back_for_long(&mut self, now: Instant) -> bool {
-        self.held_back
-            .take_if(|since| now >= *since + HELD)
-            .is_some()
-    }
-
-    pub(super) fn forget_queue(&mut self) {
-        (self.queueing, self.held_back) = (None, None);
+    /// The call is not this computer's any more. True if anything was held back.
+    pub(super) fn forget_queue(&mut self) -> bool {
+        std::mem::take(&mut self.queues).held.is_some()
     }
 
     /// What came since the last time. `busy` is the processor time that the thread had since its beginning, if that is known.
@@ -126,11 +176,19 @@ fn legs(count: u64) -> u16 {
 /// Between two looks at the queues.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Packets that wait for more than a tenth of a second may do so for this long, which is half of what anybody shall notice.
+/// Packets may wait for more than a tenth of a second for so long before less is sent, and before the call is handed back.
+const SHORTLY: Duration = Duration::from_millis(200);
 const BORNE: Duration = Duration::from_secs(1);
 
-/// A move that succeeds is over by then.
-const HELD: Duration = Duration::from_secs(15);
+/// Of what was sent before, this part is sent then: sound, and small pictures.
+const HELD_BACK: u64 = 4;
+
+/// As long at least; and if it is needed again so soon after that, the line is too short.
+const HELD: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// Looks over which the rate is smoothed.
+const SMOOTHING: f64 = 10.0;
 
 /// A thread that comes so late on average waits for a processor that others have, however little it does itself.
 const MUCH_TOO_LATE: Duration = Duration::from_millis(50);
@@ -185,37 +243,80 @@ mod tests {
         assert_eq!(free(&mut meter, 200, 14), 95, "one moment is none");
     }
 
-    #[test]
-    fn queues_on_several_lines_are_borne_for_a_second_and_one_guest_s_own_for_ever() {
-        let mut meter = Meter::default();
-        let start = Instant::now();
-        let mut look = |ms: u64, queueing: u64| {
-            let stats = baton_engine::Stats {
-                legs_connected: 4,
-                legs_queueing: queueing,
-                ..baton_engine::Stats::default()
+    /// Looks every 100 ms at a host with four legs that sends 2 Mb/s.
+    struct Looks {
+        meter: Meter,
+        start: Instant,
+        looks: u32,
+    }
+
+    impl Looks {
+        fn new() -> Self {
+            let mut looks = Self {
+                meter: Meter::default(),
+                start: Instant::now(),
+                looks: 0,
             };
-            meter.queues_for_long(&stats, start + Duration::from_millis(ms))
+            looks.with(0, 100);
+            looks
+        }
+
+        /// What is asked for in so many looks, each thing once.
+        fn with(&mut self, queueing: u64, times: u32) -> Vec<Strain> {
+            let mut asked = Vec::new();
+            for _ in 0..times {
+                self.looks += 1;
+                let stats = baton_engine::Stats {
+                    legs_connected: 4,
+                    legs_queueing: queueing,
+                    bytes_out: u64::from(self.looks) * 25_000,
+                    estimate_sum: 9_000_000,
+                    ..baton_engine::Stats::default()
+                };
+                let strain = self.meter.look(&stats, self.start + LOOK * self.looks);
+                if strain != Strain::Same && asked.last() != Some(&strain) {
+                    asked.push(strain);
+                }
+            }
+            asked
+        }
+    }
+
+    fn held(strain: &[Strain]) -> Vec<bool> {
+        let lasting = |one: &Strain| match one {
+            Strain::HoldBack { to, is_lasting } => {
+                assert!((400_000..=500_000).contains(&to.0), "a quarter: {to:?}");
+                *is_lasting
+            }
+            Strain::Same | Strain::Over => panic!("{one:?}"),
         };
-        assert!(!look(0, 2));
-        assert!(!look(900, 3));
-        assert!(!look(950, 1), "a break");
-        assert!(!look(1100, 2));
-        assert!(!look(2000, 2));
-        assert!(look(2100, 2));
-        assert!(!look(2200, 1));
-        assert!(!look(9000, 1));
+        strain.iter().map(lasting).collect()
     }
 
     #[test]
-    fn what_was_held_back_is_let_go_when_nobody_took_the_call() {
-        let mut meter = Meter::default();
-        let start = Instant::now();
-        assert!(!meter.has_held_back_for_long(start));
-        meter.hold_back(start);
-        assert!(!meter.has_held_back_for_long(start + HELD / 2));
-        assert!(meter.has_held_back_for_long(start + HELD));
-        assert!(!meter.has_held_back_for_long(start + HELD * 2), "once");
+    fn queues_on_several_lines_hold_back_at_once_and_hand_back_after_a_second() {
+        let mut looks = Looks::new();
+        assert_eq!(looks.with(1, 90), [], "one guest's own");
+        assert_eq!(looks.with(2, 2), []);
+        assert_eq!(held(&looks.with(2, 1)), [false]);
+        assert_eq!(looks.with(2, 7), []);
+        assert_eq!(held(&looks.with(2, 5)), [true]);
+    }
+
+    #[test]
+    fn what_was_held_back_is_let_go_and_needed_again_at_once_it_is_too_much() {
+        let mut looks = Looks::new();
+        assert_eq!(held(&looks.with(3, 5)), [false]);
+        assert_eq!(looks.with(0, 17), []);
+        assert_eq!(looks.with(0, 2), [Strain::Over]);
+        assert_eq!(looks.with(0, 20), []);
+        assert_eq!(held(&looks.with(2, 4)), [true], "again within ten seconds");
+        let mut looks = Looks::new();
+        looks.with(3, 5);
+        looks.with(0, 140);
+        assert_eq!(held(&looks.with(2, 4)), [false], "long after");
+        assert!(looks.meter.forget_queue());
+        assert!(!looks.meter.forget_queue());
     }
 
     #[test]
