@@ -48,6 +48,7 @@ async function served(people, isAside, server) {
 story('who uses the server and a WHEP viewer stay there while the others move to a computer, and back', async (lab) => {
   const { baton, room, people, server } = await meet(lab, [['Ana', 'chromium'], ['Ben', 'firefox'], ['Cleo', 'chromium']]);
   const [ana, ben, cleo] = people;
+  await cleo.number();
   await cleo.evaluate(() => window.baton.call.useServer(true));
   await all(people);
   const viewer = startPeer(lab, 'aiortc', 'whep_aiortc.py', [`${baton.url}/whep/${room}`, '25']);
