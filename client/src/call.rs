@@ -34,7 +34,8 @@ pub use crate::session::Ending;
 pub use event::{CallEvent, SlotReport};
 
 mod carrying;
-mod course;
+#[doc(hidden)]
+pub mod course;
 mod current;
 mod event;
 mod hosting;

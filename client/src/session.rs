@@ -8,7 +8,8 @@
 use std::time::Duration;
 
 use baton_protocol::{
-    ErrorCode, Join, LeaveReason, PROTOCOL_VERSION, PeerMessage, Resume, RoomId, ServiceMessage,
+    Epoch, ErrorCode, Join, LeaveReason, PROTOCOL_VERSION, PeerMessage, Resume, RoomId,
+    ServiceMessage,
 };
 use baton_server::link::{Lost, Socket, Trust, Unreachable, backoff};
 use tokio::sync::mpsc;
@@ -82,6 +83,7 @@ impl Session {
         let line = Line {
             entrance,
             resume: None,
+            believed: None,
             attempt: 0,
             inbox,
             events: reports,
@@ -120,6 +122,8 @@ impl From<Lost> for Ended {
 struct Line {
     entrance: Entrance,
     resume: Option<String>,
+    /// The newest term that one was told of as who one is.
+    believed: Option<Epoch>,
     /// Tries since one was last joined.
     attempt: usize,
     inbox: mpsc::Receiver<PeerMessage>,
@@ -220,8 +224,12 @@ impl Line {
         };
         if let ServiceMessage::Joined(joined) = &message {
             self.resume = Some(joined.resume.clone());
+            self.believed = self.believed.filter(|_| joined.resumed);
             self.attempt = 0;
             *is_joined = true;
+        }
+        if let ServiceMessage::Hosting { hosting } = &message {
+            self.believed = self.believed.max(Some(hosting.term.epoch));
         }
         if let ServiceMessage::Removed { reason } = message {
             return Err(Ended::Over(Ending::Removed { reason }));
@@ -261,7 +269,10 @@ impl Line {
             room,
             name,
             token: token.map(|Secret(token)| token),
-            resume: self.resume.clone().map(|token| Resume { token }),
+            resume: self.resume.clone().map(|token| Resume {
+                token,
+                epoch: self.believed,
+            }),
         })
     }
 }

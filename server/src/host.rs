@@ -33,7 +33,7 @@ mod handover;
 pub(crate) mod snapshot;
 mod socket;
 mod streams;
-mod tenure;
+pub(crate) mod tenure;
 mod worker;
 
 /// How a host is set up.

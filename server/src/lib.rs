@@ -27,7 +27,12 @@ pub use baton_engine::sdp::Fingerprint;
 pub use baton_engine::transport::Certificate;
 pub use certificate::{CERTIFICATE_LIFE, CertificateDigest, InvalidDigest, SelfSigned};
 pub use host::announce::{Announced, reachable_addresses};
+// Not for programs, whose host asks its tenure by itself: for the test that drives it without threads and sockets.
+#[doc(hidden)]
+pub use host::clock::{BootTime, Moment};
 pub use host::snapshot::{Snapshot, Snapshots, Traffic};
+#[doc(hidden)]
+pub use host::tenure::{Tenure, Verdict};
 pub use host::{Host, HostConfig, StartError};
 pub use link::HostLink;
 pub use standalone::Standalone;

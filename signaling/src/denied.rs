@@ -86,7 +86,8 @@ impl DenySet {
         marks.into_iter().map(denial).collect()
     }
 
-    /// Does a removal stand against a token issued at `issued_at`?
+    /// Does a removal stand against a token issued at `issued_at`? A number that was removed is never given again, so against it
+    /// a removal always stands: who slipped in before it was told of again has newer tokens.
     pub(crate) fn contains(
         &self,
         room: &RoomId,
@@ -99,7 +100,10 @@ impl DenySet {
             return false;
         }
         let denial = self.denials.get(&mark.sealed(room, secret));
-        denial.is_some_and(|denial| denial.until > now && issued_at <= denial.removed_at)
+        let is_number = matches!(mark, Mark::Participant(_));
+        denial.is_some_and(|denial| {
+            denial.until > now && (is_number || issued_at <= denial.removed_at)
+        })
     }
 
     /// All that matter still.

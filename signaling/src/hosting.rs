@@ -106,8 +106,12 @@ pub(crate) struct Baton {
     pub(crate) said_count: u32,
     /// The term is a guess of a restarted service: until then its host, or a better claim, is waited for.
     pub(crate) guess: Option<Instant>,
-    /// Epochs of an earlier life may be unknown here, so the next one leaves room for them.
-    pub(crate) leaps: bool,
+    /// The term is one of an earlier life, which may have begun others since that only participants know of.
+    pub(crate) is_recalled: bool,
+    /// The newest of those that they say they believe in. Anybody can say anything: it only tells that a newer one is needed.
+    pub(crate) believed: Epoch,
+    /// Epochs of an earlier life may be unknown here, so the next one leaves room for them, and is this at least.
+    pub(crate) leaps: Option<Epoch>,
     /// The earliest timer that will look at the room.
     pub(crate) armed: Option<Instant>,
 }
@@ -166,7 +170,9 @@ impl Baton {
             said: None,
             said_count: 0,
             guess: None,
-            leaps: false,
+            is_recalled: false,
+            believed: Epoch(0),
+            leaps: None,
             armed: None,
         }
     }
@@ -204,13 +210,27 @@ impl Baton {
         seen.map_or(epoch, |seen| seen.max(epoch))
     }
 
+    /// A host says which epoch it has seen, and nothing is known of what it is now. `is_news`: also where it was told nothing here.
+    pub(crate) fn hear_of(&mut self, host: HostId, seen: Epoch, is_news: bool) {
+        let unknown = Told {
+            epoch: seen,
+            role: None,
+            grant: None,
+            is_unsaid: false,
+        };
+        match self.told.get_mut(&host) {
+            Some(told) => (told.epoch, told.role) = (told.epoch.max(seen), None),
+            None if is_news => drop(self.told.insert(host, unknown)),
+            None => {}
+        }
+    }
+
     /// An epoch that nobody has had.
     pub(crate) fn fresh_epoch(&mut self) -> Epoch {
-        let step = match std::mem::take(&mut self.leaps) {
-            true => LEAP,
-            false => 1,
+        self.newest = match self.leaps.take() {
+            Some(least) => Epoch(self.newest.0.saturating_add(LEAP)).max(least),
+            None => self.newest.next(),
         };
-        self.newest = Epoch(self.newest.0.saturating_add(step));
         self.newest
     }
 

@@ -22,8 +22,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use baton_protocol::{
-    ErrorCode, HostCommand, HostMessage, IceServer, LeaveReason, LegId, ParticipantId, PeerMessage,
-    RoomId, ServiceMessage,
+    Epoch, ErrorCode, HostCommand, HostMessage, IceServer, LeaveReason, LegId, ParticipantId,
+    PeerMessage, RoomId, ServiceMessage,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -67,6 +67,8 @@ pub struct RegistryConfig {
     pub turn: Option<Turn>,
     /// Bounds.
     pub limits: Limits,
+    /// Of rooms that nobody remembers. Above all that earlier lives of the service gave out: somebody may believe in that still.
+    pub first_epoch: Epoch,
 }
 
 /// What the shell has to do.

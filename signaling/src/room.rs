@@ -193,6 +193,11 @@ impl Room {
         movers.map(|one| one.id).collect()
     }
 
+    /// Does somebody believe in a term of an earlier life that is newer than this one?
+    pub(crate) fn is_behind(&self) -> bool {
+        self.baton.is_recalled && self.baton.believed > self.term.epoch
+    }
+
     pub(crate) fn is_unclaimed(&self, participant: ParticipantId) -> bool {
         let presence = self.participants.get(&participant).map(|one| &one.presence);
         matches!(presence, Some(Presence::Unclaimed { .. }))

@@ -1,12 +1,15 @@
-//! Which hosts a participant has legs to, and what each of them does, from what signaling says of the hosting.
+//! Which word about the hosting a participant believes, which hosts it has legs to because of it, what each of them does, and
+//! whose answers it takes.
 //!
 //! Pure.
 
 use baton_protocol::{Epoch, HostId, HostKind, HostTerm, Hosting, MovePhase, ParticipantId};
+use baton_server::Fingerprint;
+use baton_server::papers::SigningKey;
 
 /// What a leg is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub enum Part {
     /// Carries everything.
     Main,
     /// Connected and silent, for the case that the main host dies.
@@ -19,18 +22,20 @@ pub(super) enum Part {
 
 /// A host to which there shall be a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wanted {
-    pub(super) host: HostId,
+pub struct Wanted {
+    /// Which.
+    pub host: HostId,
     /// What offers to it name.
-    pub(super) epoch: Epoch,
-    pub(super) part: Part,
+    pub epoch: Epoch,
+    /// What for.
+    pub part: Part,
     /// It is the host of `term`, which offers need not name.
-    pub(super) is_mine: bool,
+    pub is_mine: bool,
 }
 
 /// The main one first; each host once. Without a word about the hosting there is one leg, to the host of the room's term.
 /// `avoids`: who connects to no other participant's computer, whatever is said.
-pub(super) fn wanted(
+pub fn wanted(
     hosting: Option<&Hosting>,
     term: &HostTerm,
     avoids: Option<ParticipantId>,
@@ -80,6 +85,61 @@ pub(super) fn wanted(
         });
     }
     all
+}
+
+/// Does `next` count? What is of an older term does not, whoever says it.
+pub fn counts(known: Option<&Hosting>, next: &Hosting) -> bool {
+    known.is_none_or(|known| next.term.epoch >= known.term.epoch)
+}
+
+/// Is this the answer of the host that signaling granted the call to? The operator's hosts need no grant.
+///
+/// # Errors
+/// For people, if it is not.
+pub fn check_answer(
+    hosting: Option<&Hosting>,
+    key: Option<&SigningKey>,
+    host: HostId,
+    sdp: &str,
+) -> Result<(), String> {
+    let Some(hosting) = hosting else {
+        return Ok(());
+    };
+    let (kind, epoch, grant) = match &hosting.moving {
+        Some(moving) if moving.to.host == host => {
+            (moving.to.kind, moving.epoch, moving.grant.as_deref())
+        }
+        _ if hosting.term.host == host => (
+            hosting.term.kind,
+            hosting.term.epoch,
+            hosting.grant.as_deref(),
+        ),
+        _ => return Ok(()),
+    };
+    let (Some(grant), Some(key)) = (grant, key) else {
+        return match kind {
+            HostKind::Central => Ok(()),
+            HostKind::Participant => Err("nobody granted it the call".to_owned()),
+        };
+    };
+    let claims = key
+        .grant(grant)
+        .map_err(|why| format!("its grant: {why}"))?;
+    let is_for_this = claims.host == host && claims.epoch == epoch;
+    let shown = fingerprint(sdp).and_then(|digits| Fingerprint::parse_digits(&digits));
+    if !is_for_this || shown.is_none() || shown != Fingerprint::parse_digits(&claims.fingerprint) {
+        return Err("its certificate is not the one that signaling granted the call to".to_owned());
+    }
+    Ok(())
+}
+
+/// The digits of `a=fingerprint:sha-256`.
+pub(super) fn fingerprint(sdp: &str) -> Option<String> {
+    let line = sdp
+        .lines()
+        .find_map(|line| line.strip_prefix("a=fingerprint:"))?;
+    let (_, digits) = line.trim().split_once(' ')?;
+    Some(digits.to_owned())
 }
 
 #[cfg(test)]

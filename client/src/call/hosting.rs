@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use baton_protocol::{HostId, HostKind, Hosting, LegId, MovePhase, MoveStep, PeerMessage};
-use baton_server::Fingerprint;
+use baton_protocol::{HostId, Hosting, LegId, MovePhase, MoveStep, PeerMessage};
 
-use super::course::{Part, Wanted, wanted};
+use super::course::{Part, Wanted, check_answer, counts, wanted};
 use super::current::Current;
 use super::pulses::{Pulses, Silence};
 use super::{Call, CallEvent};
@@ -34,8 +33,7 @@ impl Call {
 
     /// Signaling said who carries the call. An older term than the present one is not believed.
     pub(super) fn handle_hosting(&mut self, hosting: Hosting, now: Instant) {
-        let known = self.hosting.as_ref().map(|known| known.term.epoch);
-        if known.is_some_and(|known| hosting.term.epoch < known) {
+        if !counts(self.hosting.as_ref(), &hosting) {
             return;
         }
         let is_new_host = self
@@ -241,42 +239,9 @@ impl Call {
         }
     }
 
-    /// Is this the answer of the host that signaling granted the call to? The operator's hosts need no grant.
     pub(super) fn check_answer(&self, current: &Current, sdp: &str) -> Result<(), String> {
-        let Some(hosting) = &self.hosting else {
-            return Ok(());
-        };
-        let (kind, epoch, grant) = match &hosting.moving {
-            Some(moving) if moving.to.host == current.host => {
-                (moving.to.kind, moving.epoch, moving.grant.as_deref())
-            }
-            _ if hosting.term.host == current.host => (
-                hosting.term.kind,
-                hosting.term.epoch,
-                hosting.grant.as_deref(),
-            ),
-            _ => return Ok(()),
-        };
-        let (Some(grant), Some(key)) = (grant, &self.signing_key) else {
-            return match kind {
-                HostKind::Central => Ok(()),
-                HostKind::Participant => Err("nobody granted it the call".to_owned()),
-            };
-        };
-        let claims = key
-            .grant(grant)
-            .map_err(|why| format!("its grant: {why}"))?;
-        let is_for_this = claims.host == current.host && claims.epoch == epoch;
-        let shown = fingerprint(sdp).and_then(|digits| Fingerprint::parse_digits(&digits));
-        if !is_for_this
-            || shown.is_none()
-            || shown != Fingerprint::parse_digits(&claims.fingerprint)
-        {
-            return Err(
-                "its certificate is not the one that signaling granted the call to".to_owned(),
-            );
-        }
-        Ok(())
+        let (hosting, key) = (self.hosting.as_ref(), self.signing_key.as_ref());
+        check_answer(hosting, key, current.host, sdp)
     }
 
     /// When something of this is due.
@@ -299,15 +264,6 @@ fn has_arrived(leg: &Current, has_sound: bool, now: Instant) -> bool {
         .arriving_since
         .is_some_and(|since| now - since >= ARRIVE);
     is_late || (leg.is_showing() && (leg.hears() || !has_sound))
-}
-
-/// The digits of `a=fingerprint:sha-256`.
-pub(super) fn fingerprint(sdp: &str) -> Option<String> {
-    let line = sdp
-        .lines()
-        .find_map(|line| line.strip_prefix("a=fingerprint:"))?;
-    let (_, digits) = line.trim().split_once(' ')?;
-    Some(digits.to_owned())
 }
 
 /// Legs to hosts that are not named any more live on for so long.

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 use baton_protocol::{LegId, PeerMessage};
 use baton_server::link::backoff;
 
-use super::course::{Part, Wanted, wanted};
+use super::course::{Part, Wanted, fingerprint, wanted};
 use super::current::Current;
-use super::hosting::fingerprint;
 use super::{Call, CallEvent};
 use crate::ladder::Condition;
 use crate::leg::{Leg, LegPlan, Offer};

@@ -6,16 +6,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Time since the computer was started, sleep included (Linux; elsewhere since the first look, by the monotonic clock).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct BootTime(pub(crate) Duration);
+pub struct BootTime(pub Duration);
 
 impl BootTime {
     /// Time since `earlier`, zero if that lies ahead.
-    pub(crate) fn since(self, earlier: Self) -> Duration {
+    pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
 
     /// `span` later.
-    pub(crate) fn after(self, span: Duration) -> Self {
+    pub fn after(self, span: Duration) -> Self {
         Self(self.0.saturating_add(span))
     }
 
@@ -40,10 +40,11 @@ impl BootTime {
 
 /// A moment on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Moment {
-    pub(crate) boot: BootTime,
+pub struct Moment {
+    /// For leases and standstills.
+    pub boot: BootTime,
     /// Seconds since 1970: by it the tickets of signaling expire.
-    pub(crate) unix_s: u64,
+    pub unix_s: u64,
 }
 
 impl Moment {

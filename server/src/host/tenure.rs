@@ -28,7 +28,7 @@ mod tests;
 
 /// What the engine is to be told.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// The command as it is.
     Pass(HostCommand),
     /// Nothing.
@@ -36,7 +36,7 @@ pub(crate) enum Verdict {
 }
 
 /// See the module.
-pub(crate) struct Tenure {
+pub struct Tenure {
     fingerprint: Fingerprint,
     host: Option<HostId>,
     key: Option<SigningKey>,
@@ -61,7 +61,7 @@ struct Term {
 
 impl Tenure {
     /// Of a computer whose legs show this certificate. It serves nobody yet.
-    pub(crate) fn new(fingerprint: Fingerprint) -> Self {
+    pub fn new(fingerprint: Fingerprint) -> Self {
         Self {
             fingerprint,
             host: None,
@@ -77,7 +77,7 @@ impl Tenure {
     }
 
     /// The forwarding thread is here. Must be said before everything that it sends, and at least every half second.
-    pub(crate) fn look(&mut self, now: BootTime) {
+    pub fn look(&mut self, now: BootTime) {
         let has_stood = self.fence.look(now);
         let Some(term) = self.term.as_mut() else {
             return self.fence.open();
@@ -93,7 +93,7 @@ impl Tenure {
     }
 
     /// May anything be sent? Only who carried the call can have been replaced: others are silent, or send doubles.
-    pub(crate) fn may_send(&self) -> bool {
+    pub fn may_send(&self) -> bool {
         let carries = |term: &Term| matches!(term.role, HostRole::Active | HostRole::Draining);
         !self.fence.is_closed() || !self.term.as_ref().is_some_and(carries)
     }
@@ -129,7 +129,7 @@ impl Tenure {
     }
 
     /// Decides about one command of signaling.
-    pub(crate) fn handle_command(&mut self, command: HostCommand, now: Moment) -> Verdict {
+    pub fn handle_command(&mut self, command: HostCommand, now: Moment) -> Verdict {
         match &command {
             HostCommand::Accepted { host, signing_key } => {
                 self.host = Some(*host);
@@ -209,7 +209,7 @@ impl Tenure {
     }
 
     /// The engine said something to signaling.
-    pub(crate) fn note_message(&mut self, message: &HostMessage) {
+    pub fn note_message(&mut self, message: &HostMessage) {
         if let HostMessage::Leg {
             participant,
             leg,
@@ -222,13 +222,13 @@ impl Tenure {
     }
 
     /// When [`Self::handle_timeout`] has something to do.
-    pub(crate) fn poll_timeout(&self) -> Option<BootTime> {
+    pub fn poll_timeout(&self) -> Option<BootTime> {
         let lease = self.term.as_ref()?.lease.as_ref()?;
         Some(lease.deadline())
     }
 
     /// Renews the lease where that is due. `load` says how the host is doing.
-    pub(crate) fn handle_timeout(&mut self, load: HostLoad, now: BootTime) {
+    pub fn handle_timeout(&mut self, load: HostLoad, now: BootTime) {
         let Some(term) = &mut self.term else { return };
         let Some(count) = term.lease.as_mut().and_then(|lease| lease.poll(now)) else {
             return;
@@ -243,7 +243,7 @@ impl Tenure {
     }
 
     /// What signaling is to be told.
-    pub(crate) fn poll_message(&mut self) -> Option<HostMessage> {
+    pub fn poll_message(&mut self) -> Option<HostMessage> {
         self.outbox.pop_front()
     }
 
@@ -272,18 +272,13 @@ impl Tenure {
         }
         let before = self.term.take();
         let is_new = before.as_ref().is_none_or(|term| term.epoch < *epoch);
-        let was_next = before
-            .as_ref()
-            .is_some_and(|term| term.role == HostRole::Next);
-        // What a host sends before the call is its own are doubles, and nobody relies on them.
-        if (is_new && *role != HostRole::Draining) || (was_next && *role == HostRole::Active) {
-            self.fence.open();
-        }
         let valid = lease_ms.map(|ms| Duration::from_millis(ms.into()));
         // Renewals go on being counted: the answer to the last one may be on its way.
         let known = before.filter(|_| !is_new).and_then(|term| term.lease);
         let lease = valid.map(|valid| match known {
+            // Behind the fence this word may have waited in the socket like any other: it is asked whether it still holds.
             Some(lease) if self.fence.is_closed() => lease,
+            None if self.fence.is_closed() => Lease::unconfirmed(now.boot),
             Some(lease) => lease.extended(valid, now.boot),
             None => Lease::new(valid, now.boot),
         });

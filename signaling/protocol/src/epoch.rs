@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::HostId;
 
-/// Number of a host's term in a room. Only grows; the first term is 1.
+/// Number of a host's term in a room. Only grows. The first is whatever is above all that was given out before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Epoch(pub u32);
 
 impl Epoch {
-    /// The first term of a room.
+    /// The lowest there is.
     pub const FIRST: Self = Self(1);
 
     /// The term after this one.

@@ -158,6 +158,11 @@ pub struct Join {
 pub struct Resume {
     /// From [`Joined::resume`]. Valid for 30 s after the socket was lost, also across a restart of signaling.
     pub token: String,
+    /// The newest term that one believed in. A restarted service that knows of none so new begins a newer one, or nobody who believes
+    /// in it would hear of anything any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub epoch: Option<Epoch>,
 }
 
 /// Reply to [`Join`]: the room as it is.

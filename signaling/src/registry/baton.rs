@@ -2,6 +2,7 @@
 //! told. The rules are in `hosting`; this is where they meet rooms, hosts and people.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use baton_protocol::{
     Epoch, ErrorCode, HostCommand, HostId, HostKind, LeaveReason, ParticipantId, RoomId,
@@ -29,6 +30,7 @@ impl Registry {
     pub(super) fn tend(&mut self, room: &RoomId, now: Now) {
         self.end_drains(room, now);
         self.settle_guess(room, now);
+        self.overtake_beliefs(room, now);
         self.check_lease(room, now);
         self.look_at_candidates(room, now);
         self.advance_move(room, now);
@@ -37,7 +39,7 @@ impl Registry {
         self.tell_hosts(room, now);
         self.tend_bridges(room, now);
         self.spread_hosting(room);
-        self.arm(room);
+        self.arm(room, now);
     }
 
     /// Looks after every room to which a host means anything.
@@ -263,7 +265,7 @@ impl Registry {
         baton.newest = baton.newest.max(epoch);
         baton.moving = None;
         baton.mover = None;
-        baton.guess = None;
+        (baton.guess, baton.is_recalled) = (None, false);
         baton.since = Some(now.instant);
         baton.strained = 0;
         let rules = &self.config.limits.hosting.election;
@@ -292,7 +294,7 @@ impl Registry {
             self.outputs.push_back(changed);
         }
         self.drop_strays(room, now);
-        self.arm(room);
+        self.arm(room, now);
     }
 
     /// Who takes over if the host dies. Only a participant's computer has a standby: an operator's server that dies comes back.
@@ -402,6 +404,9 @@ impl Registry {
         let (host, epoch) = (entry.term.host, entry.term.epoch);
         let is_linked = self.hosts.link_of(host).is_some();
         if is_linked && epoch == entry.baton.newest {
+            // Nobody has heard of its lease since.
+            let is_computer = entry.term.kind == HostKind::Participant;
+            entry.baton.renewed = is_computer.then_some(now.instant);
             return;
         }
         let is_needed = entry.term.kind == HostKind::Participant || epoch < Epoch::FIRST;
@@ -412,6 +417,40 @@ impl Registry {
             self.begin_term(room, host, epoch, now);
         } else if is_needed {
             self.replace_host(room, now);
+        }
+    }
+
+    /// Somebody says in which epoch they believe. After a restart that may be one that no host has told of.
+    pub(super) fn note_belief(&mut self, room: &RoomId, epoch: Epoch) {
+        let entry = self.rooms.get_mut(room);
+        let Some(entry) = entry.filter(|entry| entry.baton.is_recalled) else {
+            return;
+        };
+        let moving = entry.baton.moving.as_ref().map(|moving| moving.epoch);
+        if moving != Some(epoch) {
+            entry.baton.believed = entry.baton.believed.max(epoch);
+        }
+    }
+
+    /// Who believes in a newer term than the room's would not hear of anything any more. They are overtaken by a newer one still,
+    /// whose number is not theirs to choose. No media moves.
+    fn overtake_beliefs(&mut self, room: &RoomId, now: Now) {
+        let Some(entry) = self.rooms.get(room) else {
+            return;
+        };
+        let is_settled = entry.baton.guess.is_none() && entry.baton.moving.is_none();
+        if !entry.is_behind() || !is_settled {
+            return;
+        }
+        let host = entry.term.host;
+        let gone = self.hosts.gone_since(host).unwrap_or(self.started);
+        if self.hosts.link_of(host).is_none() {
+            if gone + self.config.limits.host_grace <= now.instant {
+                self.replace_host(room, now);
+            }
+        } else if let Some(entry) = self.rooms.get_mut(room) {
+            let epoch = entry.baton.fresh_epoch();
+            self.begin_term(room, host, epoch, now);
         }
     }
 
@@ -431,8 +470,8 @@ impl Registry {
         }
     }
 
-    /// Makes sure that the room is looked at when something becomes due.
-    pub(super) fn arm(&mut self, room: &RoomId) {
+    /// Makes sure that the room is looked at when something becomes due, and soon where something is that could not be done.
+    pub(super) fn arm(&mut self, room: &RoomId, now: Now) {
         let Some(entry) = self.rooms.get_mut(room) else {
             return;
         };
@@ -446,6 +485,8 @@ impl Registry {
             baton.renewed.map(|renewed| renewed + limits.hosting.lease),
             baton.guess,
             baton.bridges.until(),
+            // As soon as it can be.
+            entry.is_behind().then_some(now.instant),
             absent.map(|since| since + limits.host_grace),
             has_candidates
                 .then(|| baton.looked.map(|at| at + elections::LOOK))
@@ -453,6 +494,10 @@ impl Registry {
         ];
         let Some(due) = due.into_iter().flatten().min() else {
             return;
+        };
+        let due = match due <= now.instant {
+            true => now.instant + RETRY,
+            false => due,
         };
         if baton.armed.is_none_or(|armed| due < armed) {
             entry.baton.armed = Some(due);
@@ -471,6 +516,9 @@ impl Registry {
         }
     }
 }
+
+/// Until what is due and cannot be done is tried again: a host without a lease, say, that nobody can replace.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// For the one who asked for the move.
 fn in_words(failure: &Failure, room: &Room) -> String {

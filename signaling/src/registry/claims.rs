@@ -28,10 +28,8 @@ impl Registry {
             return self.recall_room(host, roster, claims, now);
         };
         room.baton.newest = room.baton.newest.max(roster.epoch);
-        if let Some(told) = room.baton.told.get_mut(&host) {
-            told.epoch = told.epoch.max(roster.epoch);
-            told.role = None;
-        }
+        room.baton
+            .hear_of(host, roster.epoch, room.term.epoch < roster.epoch);
         let is_guess = room.baton.guess.is_some();
         let standby = room.baton.standby;
         let is_vacant = standby.is_none_or(|other| self.hosts.link_of(other).is_none());
@@ -39,7 +37,7 @@ impl Registry {
             room.baton.standby = Some(host);
         }
         if room.term.host == host && !is_guess {
-            return self.confirm(&roster.room, host, roster.epoch);
+            return self.confirm(host, roster, claims, now);
         }
         if is_guess && claims && (room.term.epoch < roster.epoch || room.term.host == host) {
             return self.recall_claim(&roster.room, host, roster.epoch, now);
@@ -77,11 +75,13 @@ impl Registry {
     /// The term that a room has is one of an earlier life, and maybe not the newest of it.
     fn guess(&mut self, room: &RoomId, now: Now) {
         let until = now.instant + self.config.limits.host_grace;
+        let first = self.config.first_epoch;
         if let Some(entry) = self.rooms.get_mut(room) {
-            entry.baton.leaps = true;
+            entry.baton.leaps = Some(first);
             entry.baton.guess = Some(until);
+            entry.baton.is_recalled = true;
         }
-        self.arm(room);
+        self.arm(room, now);
     }
 
     fn recall_room(&mut self, host: HostId, roster: &RosterRoom, claims: bool, now: Now) -> bool {
@@ -96,9 +96,12 @@ impl Registry {
         if self.create_room(&roster.room, term).is_err() {
             return false;
         }
+        let first = self.config.first_epoch;
         if let Some(entry) = self.rooms.get_mut(&roster.room) {
             entry.baton.newest = roster.epoch;
-            entry.baton.leaps = true;
+            entry.baton.leaps = Some(first);
+            entry.baton.is_recalled = true;
+            entry.baton.hear_of(host, roster.epoch, !claims);
         }
         match claims {
             true => self.recall_claim(&roster.room, host, roster.epoch, now),
@@ -139,19 +142,21 @@ impl Registry {
         true
     }
 
-    /// The room's own host is back.
-    fn confirm(&mut self, room: &RoomId, host: HostId, seen: Epoch) -> bool {
-        let Some(entry) = self.rooms.get_mut(room) else {
+    /// The room's own host is back. The newest epoch that it has seen is its own only if it carried the room in it.
+    fn confirm(&mut self, host: HostId, roster: &RosterRoom, claims: bool, now: Now) -> bool {
+        let Some(entry) = self.rooms.get_mut(&roster.room) else {
             return false;
         };
-        if seen > entry.term.epoch
-            && let Some(term) = self.hosts.term(host, seen)
-        {
+        let is_newer = roster.epoch > entry.term.epoch;
+        if is_newer && !claims {
+            let epoch = entry.baton.fresh_epoch();
+            self.begin_term(&roster.room, host, epoch, now);
+        } else if is_newer && let Some(term) = self.hosts.term(host, roster.epoch) {
             entry.term = term.clone();
             let changed = entry.tell_all(ServiceMessage::HostChanged { host: term });
             self.outputs.push_back(changed);
         }
-        self.hosts.assign(host, room);
+        self.hosts.assign(host, &roster.room);
         true
     }
 

@@ -97,6 +97,12 @@ impl Registry {
         if let Some(old) = replaced {
             self.reject_host(old, "the host has linked again");
             self.fail_pending(host, now);
+            // What was said last on the old link may be lost.
+            for room in self.rooms.values_mut() {
+                if let Some(told) = room.baton.told.get_mut(&host) {
+                    told.role = None;
+                }
+            }
         }
         let command = HostCommand::Accepted {
             host,

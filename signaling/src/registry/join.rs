@@ -46,6 +46,7 @@ impl Registry {
             && let Some(participant) = self.resume(connection, &join.room, &resume.token, now)?
         {
             self.resumes += 1;
+            self.note_belief(&join.room, resume.epoch.unwrap_or(Epoch(0)));
             self.welcome(connection, &join.room, participant, protocol, true, now);
             self.tend(&join.room, now);
             return Ok(());
@@ -196,7 +197,7 @@ impl Registry {
     /// The term of a new room: the host with the fewest rooms.
     fn first_term(&self) -> Result<HostTerm, Refused> {
         let host = self.hosts.least_loaded();
-        let term = host.and_then(|host| self.hosts.term(host, Epoch::FIRST));
+        let term = host.and_then(|host| self.hosts.term(host, self.config.first_epoch));
         term.ok_or_else(|| {
             Refused::new(
                 ErrorCode::NoHost,

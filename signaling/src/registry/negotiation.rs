@@ -38,6 +38,8 @@ impl Registry {
             return Err(Refused::new(ErrorCode::Limit, message));
         }
         check_tracks(&offer.tracks)?;
+        self.note_belief(&seat.room, offer.epoch);
+        self.tend(&seat.room, now);
         let target = self.target(seat, &offer)?;
         let room = self.rooms.get(&seat.room).ok_or_else(internal)?;
         let me = room

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use baton_engine::KeyedLeg;
 use baton_protocol::{
-    Answer, ErrorCode, HostCommand, HostHello, HostKind, HostMessage, Join, Joined, LeaveReason,
-    LegId, Negotiate, PROTOCOL_VERSION, ParticipantId, PeerMessage, Resume, RoomId, ServiceMessage,
-    Source, TrackInfo, Tracks,
+    Answer, Epoch, ErrorCode, HostCommand, HostHello, HostKind, HostMessage, Join, Joined,
+    LeaveReason, LegId, Negotiate, PROTOCOL_VERSION, ParticipantId, PeerMessage, Resume, RoomId,
+    ServiceMessage, Source, TrackInfo, Tracks,
 };
 use baton_signaling::{
     Access, ConnectionId, Limits, LinkId, Now, Output, Registry, RegistryConfig, Secret,
@@ -49,6 +49,7 @@ impl World {
             ice_servers: Vec::new(),
             turn: None,
             limits: Limits::default(),
+            first_epoch: Epoch::FIRST,
         };
         self.office.registry = Some(Registry::new(config, seed, self.clock()));
         for host in 0..self.hosts.len() {
@@ -258,7 +259,10 @@ impl World {
             room: someone.room.clone(),
             name: someone.name.clone(),
             token: None,
-            resume: someone.resume.clone().map(|token| Resume { token }),
+            resume: someone
+                .resume
+                .clone()
+                .map(|token| Resume { token, epoch: None }),
         };
         self.say(person, PeerMessage::Join(join));
     }

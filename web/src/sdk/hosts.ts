@@ -69,7 +69,9 @@ export class Hosts extends Emitter<HostsEvents> {
     this.#told = '';
     if (!stays) this.#leaveLegs();
     else for (const path of this.paths) path.repeat();
-    if (stays && this.isTerm(term)) return this.#arrange();
+    // A restarted signaling may know of older terms only, until it hears of this one.
+    const known = this.#hosting?.term;
+    if (stays && known && (this.isTerm(term) || term.epoch < known.epoch)) return this.#arrange();
     this.#hosting = null;
     this.emit('hosting', null);
     // A participant's computer is not called before it is known who it is and whether one may: `hosting` follows at once.

@@ -250,7 +250,12 @@ export type Resume = {
 /**
  * From [`Joined::resume`]. Valid for 30 s after the socket was lost, also across a restart of signaling.
  */
-token: string, };
+token: string, 
+/**
+ * The newest term that one believed in. A restarted service that knows of none so new begins a newer one, or nobody who believes
+ * in it would hear of anything any more.
+ */
+epoch?: Epoch, };
 
 export type Join = { 
 /**

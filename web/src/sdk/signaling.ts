@@ -4,7 +4,7 @@
 import { backoff } from './backoff.ts';
 import { Emitter } from './emitter.ts';
 import { ParseError, parseServiceMessage } from './parse.ts';
-import { PROTOCOL_VERSION, type PeerMessage, type ServiceMessage } from './protocol.gen.ts';
+import { type Epoch, PROTOCOL_VERSION, type PeerMessage, type ServiceMessage } from './protocol.gen.ts';
 
 export interface Entrance {
   readonly room: string;
@@ -22,6 +22,8 @@ export class Signaling extends Emitter<{ message: ServiceMessage; lost: number; 
   readonly #entrance: Entrance;
   #socket: WebSocket | null = null;
   #resume: string | null = null;
+  /** The newest term that one was told of as who one is. */
+  #believed: Epoch | null = null;
   #attempt = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #ping: ReturnType<typeof setInterval> | undefined;
@@ -51,7 +53,8 @@ export class Signaling extends Emitter<{ message: ServiceMessage; lost: number; 
     this.#ping = setInterval(() => this.#check(socket), PING_MS);
     socket.addEventListener('open', () => {
       const { room, name, token } = this.#entrance;
-      const resume = this.#resume === null ? {} : { resume: { token: this.#resume } };
+      const epoch = this.#believed === null ? {} : { epoch: this.#believed };
+      const resume = this.#resume === null ? {} : { resume: { token: this.#resume, ...epoch } };
       this.#write({ type: 'join', protocol: PROTOCOL_VERSION, room, name, ...(token !== undefined && { token }), ...resume });
     });
     socket.addEventListener('message', (event: MessageEvent<unknown>) => {
@@ -119,10 +122,12 @@ export class Signaling extends Emitter<{ message: ServiceMessage; lost: number; 
     }
     if (message.type === 'joined') {
       this.#resume = message.resume;
+      if (!message.resumed) this.#believed = null;
       this.#attempt = 0;
       this.#joined = true;
       this.emit('up', undefined);
     }
+    if (message.type === 'hosting') this.#believed = Math.max(this.#believed ?? 0, message.hosting.term.epoch);
     this.emit('message', message);
   }
 

@@ -44,7 +44,7 @@ impl Fence {
         is_news
     }
 
-    /// A new term begins.
+    /// There is no term, and nothing to be sent by mistake.
     pub(super) fn open(&mut self) {
         self.closed = None;
     }

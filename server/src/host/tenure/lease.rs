@@ -39,6 +39,15 @@ impl Lease {
         }
     }
 
+    /// A lease that signaling has to confirm before it holds at all; that is asked at once.
+    pub(super) fn unconfirmed(now: BootTime) -> Self {
+        Self {
+            until: now,
+            ask_at: now,
+            ..Self::new(Duration::ZERO, now)
+        }
+    }
+
     /// The same lease, for longer.
     pub(super) fn extended(mut self, valid: Duration, now: BootTime) -> Self {
         self.until = self.until.max(end(valid, now));

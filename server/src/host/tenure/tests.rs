@@ -518,3 +518,39 @@ fn another_host_is_joined_only_in_the_own_term_and_with_a_ticket_for_it() {
     };
     assert!(!is_let_in(&mut active(), answer));
 }
+
+#[test]
+fn a_word_that_waited_while_the_thread_stood_still_makes_it_no_host() {
+    let mut tenure = fresh();
+    tenure.look(at(0.0).boot);
+    tenure.handle_command(serve(4, HostRole::Next, Some(grant(4))), at(0.0));
+    tenure.poll_message();
+    assert_eq!(refusal(&mut tenure, with_ticket(|_| {}), at(0.5)), None);
+    // Stopped, made host, replaced, and then it goes on: all of that is in the socket.
+    tenure.look(at(9.0).boot);
+    tenure.handle_command(serve(4, HostRole::Active, Some(grant(4))), at(9.0));
+    assert!(!tenure.may_send(), "it may have been replaced since");
+    tenure.handle_command(serve(5, HostRole::Active, Some(grant(5))), at(9.0));
+    assert!(!tenure.may_send(), "also in another term");
+    let late = with_ticket(|ticket| (ticket.epoch, ticket.leg) = (Epoch(5), LegId(2)));
+    let HostCommand::Negotiate(mut late) = late else {
+        panic!("an offer");
+    };
+    (late.epoch, late.leg) = (Epoch(5), LegId(2));
+    let refused = refusal(&mut tenure, HostCommand::Negotiate(late), at(9.0));
+    assert!(refused.is_some_and(|said| said.contains("not confirmed")));
+
+    assert!(tenure.poll_timeout() <= Some(at(9.0).boot), "asked at once");
+    tenure.handle_timeout(HostLoad::default(), at(9.0).boot);
+    let Some(HostMessage::Renew { count, epoch, .. }) = tenure.poll_message() else {
+        panic!("no renewal");
+    };
+    let lease = HostCommand::Lease {
+        room: room(),
+        epoch,
+        count,
+        valid_ms: 6000,
+    };
+    tenure.handle_command(lease, at(9.1));
+    assert!(tenure.may_send());
+}

@@ -76,6 +76,10 @@ impl Registry {
         if let Some(told) = entry.baton.told.get_mut(&host) {
             told.role = None;
         }
+        let is_anything = entry.baton.is_named(&entry.term, host);
+        if !is_anything && !entry.baton.draining.contains_key(&host) {
+            return self.command(host, HostCommand::CloseRoom { room: room.clone() });
+        }
         self.tell_hosts(room, now);
     }
 

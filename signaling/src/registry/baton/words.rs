@@ -66,7 +66,8 @@ impl Registry {
                 hosts.release(*host, room);
                 told.role = None;
             }
-            is_named || hosts.link_of(*host).is_some()
+            // Whoever has seen a newer epoch than the term's is never asked in an older one, whenever it is back.
+            is_named || hosts.link_of(*host).is_some() || told.epoch > term.epoch
         });
     }
 

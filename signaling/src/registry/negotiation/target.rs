@@ -24,15 +24,16 @@ impl Registry {
     pub(super) fn target(&self, seat: &Seat, offer: &Offer) -> Result<Target, Refused> {
         let room = self.rooms.get(&seat.room).ok_or_else(internal)?;
         let baton = &room.baton;
-        if baton.guess.is_some() && offer.epoch != room.term.epoch {
-            let message = "it is not known yet who carries the call; offer again in a moment";
-            return Err(Refused::new(ErrorCode::NoHost, message));
-        }
         let home = room.home(seat.participant, &self.hosts);
         let Some(host) = offer.host.or(home) else {
             let message = "no server is there for you now; offer again in a moment";
             return Err(Refused::new(ErrorCode::NoHost, message));
         };
+        // Other hosts are not told yet what they are: one with legs, asked after another restart, would take the term for its own.
+        if baton.guess.is_some() && (offer.epoch, host) != (room.term.epoch, room.term.host) {
+            let message = "it is not known yet who carries the call; offer again in a moment";
+            return Err(Refused::new(ErrorCode::NoHost, message));
+        }
         let moving = baton.moving.as_ref().filter(|one| one.phase().is_some());
         let is_next = moving.is_some_and(|one| (one.to, one.epoch) == (host, offer.epoch));
         let is_named = host == room.term.host || home == Some(host) || baton.standby == Some(host);

@@ -264,3 +264,41 @@ fn a_leg_belongs_to_its_host_and_no_other_is_believed_about_it() {
     );
     assert_eq!(stage.error(BO), ErrorCode::NotFound);
 }
+
+#[test]
+fn a_host_without_a_lease_that_nobody_can_replace_is_looked_at_again_and_not_all_the_time() {
+    let mut stage = Stage::open();
+    let (_, bo, host) = hosted(&mut stage);
+    stage.unlink(HOST);
+    stage.wait(Duration::from_secs(20));
+    assert_eq!(stage.hosting(BO).term.host, host, "there is nobody else");
+    let back = stage.link(HOST, Some(bo.host.host), Vec::new());
+    stage.wait(Duration::from_secs(2));
+    assert_eq!(stage.hosting(BO).term.host, back);
+}
+
+#[test]
+fn a_computer_that_is_nothing_here_any_more_is_told_so_when_it_asks_to_go_on() {
+    let mut stage = Stage::open();
+    let (ana, _, host) = hosted(&mut stage);
+    stage.unlink(COMPUTER);
+    let owner = owner_of(&mut stage, ANA);
+    link_computer(&mut stage, owner, Some(host), Vec::new());
+    stage.told(COMPUTER);
+    renew(&mut stage, &ana.room, 2, 7);
+    let told = stage.told(COMPUTER);
+    assert!(
+        matches!(told.as_slice(), [HostCommand::CloseRoom { .. }]),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_host_that_links_again_before_it_was_missed_is_told_what_it_is() {
+    let mut stage = Stage::open();
+    let (ana, ..) = hosted(&mut stage);
+    stage.told(HOST);
+    stage.link(LinkId(9), Some(ana.host.host), Vec::new());
+    let told = roles(&mut stage, LinkId(9));
+    assert_eq!(told, [(Epoch(2), HostRole::Standby)]);
+}

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use baton_protocol::{
-    Epoch, HostCommand, HostId, HostRole, Joined, LegId, ParticipantId, RosterLeg, RosterRoom,
+    Epoch, ErrorCode, HostCommand, HostId, HostRole, Joined, LegId, ParticipantId, PeerMessage,
+    RosterLeg, RosterRoom,
 };
 
 use super::moving::*;
@@ -187,4 +188,154 @@ fn a_move_that_was_under_way_is_off() {
         _ => None,
     });
     assert!(next > Some(Epoch(3)), "not the epoch of the other grant");
+}
+
+/// What somebody says who comes back and believes in that epoch.
+fn resume_from(token: &str, epoch: u32) -> PeerMessage {
+    let PeerMessage::Join(mut join) = resume("tea", token) else {
+        panic!("a join");
+    };
+    if let Some(resume) = &mut join.resume {
+        resume.epoch = Some(Epoch(epoch));
+    }
+    PeerMessage::Join(join)
+}
+
+#[test]
+fn who_believes_in_a_term_that_no_host_tells_of_is_overtaken_by_a_newer_one() {
+    let memory = before();
+    let server = |stage: &mut Stage| {
+        let mut roster = memory.roster(HostRole::Active, 1);
+        (roster[0].epoch, roster[0].role) = (Epoch(1), None);
+        stage.link(HOST, Some(memory.ana.host.host), roster);
+    };
+    // Nobody but Bo knows of epoch 9; Ana knows what the server tells.
+    let mut stage = Stage::empty(Access::Open, 7);
+    server(&mut stage);
+    stage.resume(ANA, "tea", &memory.ana.resume);
+    assert_eq!(stage.hosting(ANA).term.epoch, Epoch(1));
+    stage.say(BO, resume_from(&memory.bo.resume, 9));
+    for who in [ANA, BO] {
+        let term = stage.hosting(who).term;
+        assert_eq!(term.host, memory.ana.host.host);
+        assert!(term.epoch > Epoch(9), "{term:?}");
+    }
+    // An offer says it as well.
+    let mut stage = Stage::empty(Access::Open, 7);
+    server(&mut stage);
+    stage.resume(BO, "tea", &memory.bo.resume);
+    stage.heard(BO);
+    stage.offer(BO, 7, Epoch(9), vec![microphone()]);
+    assert_eq!(stage.heard(BO).len(), 2, "a new term, and the refusal");
+    let epoch = stage.hosting(BO).term.epoch;
+    assert!(epoch > Epoch(9));
+    // Whatever is said: once is enough, and the number is not theirs to choose.
+    stage.offer(BO, 8, Epoch(u32::MAX), vec![microphone()]);
+    assert_eq!(stage.hosting(BO).term.epoch, epoch);
+}
+
+#[test]
+fn a_server_that_stood_by_in_a_newer_term_does_not_take_that_for_its_own() {
+    let memory = before();
+    let mut stage = Stage::empty(Access::Open, 7);
+    stage.resume(BO, "tea", &memory.bo.resume);
+    stage.wait(Duration::from_secs(6));
+    memory.link_server(&mut stage);
+    let term = stage.hosting(BO).term;
+    assert_eq!(term.host, memory.ana.host.host);
+    assert!(
+        term.epoch > Epoch(2),
+        "epoch 2 was the computer's: {term:?}"
+    );
+}
+
+#[test]
+fn while_nobody_knows_who_carries_the_call_nobody_gets_a_leg_to_another_host() {
+    let memory = before();
+    let mut stage = Stage::empty(Access::Open, 7);
+    let (ana, ..) = {
+        let mut stage = Stage::open();
+        let hosted = hosted(&mut stage);
+        // Welcomed again in the computer's term.
+        stage.lose(ANA);
+        (stage.resume(ANA, "tea", &hosted.0.resume), hosted.1)
+    };
+    stage.resume(ANA, "tea", &ana.resume);
+    let server = stage.link(HOST, None, Vec::new());
+    assert_eq!(stage.hosting(ANA).term.host, memory.computer);
+    stage.heard(ANA);
+    stage.say(
+        ANA,
+        PeerMessage::Offer {
+            leg: LegId(3),
+            epoch: Epoch(2),
+            host: Some(server),
+            fingerprint: None,
+            sdp: "offer".to_owned(),
+            tracks: Vec::new(),
+        },
+    );
+    assert_eq!(stage.error(ANA), ErrorCode::NoHost);
+}
+
+#[test]
+fn a_number_that_was_removed_stays_out_also_with_the_tokens_of_who_slipped_in() {
+    let mut stage = Stage::open();
+    let (_, bo) = two(&mut stage);
+    stage.say(ANA, PeerMessage::Kick { participant: bo.me });
+    let told = stage.told(HOST).into_iter();
+    let denials: Vec<_> = told
+        .filter_map(|command| match command {
+            HostCommand::Deny { denials } => Some(denials),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    // The service starts anew, and Bo is there before the host that remembers.
+    let mut stage = Stage::empty(Access::Open, 7);
+    let newer = stage.resume(BO, "tea", &bo.resume).resume;
+    let mut stage = Stage::empty(Access::Open, 14);
+    stage.link_with(HOST, None, Vec::new(), denials);
+    stage.say(BO, resume("tea", &newer));
+    assert_eq!(stage.error(BO), ErrorCode::Forbidden);
+}
+
+#[test]
+fn a_computer_that_only_guests_tell_of_has_a_lease_too() {
+    let memory = before();
+    let (mut ana, mut stage) = (memory.ana.clone(), Stage::open());
+    hosted(&mut stage);
+    stage.lose(ANA);
+    ana.resume = stage.resume(ANA, "tea", &ana.resume).resume;
+    let mut stage = Stage::empty(Access::Open, 7);
+    stage.resume(ANA, "tea", &ana.resume);
+    let server = stage.link(HOST, None, Vec::new());
+    // It is there, but serves nobody, and never asks to go on.
+    memory.link_computer(&mut stage, Vec::new());
+    stage.wait(Duration::from_secs(6));
+    assert_eq!(stage.hosting(ANA).term.host, memory.computer);
+    stage.wait(Duration::from_secs(7));
+    assert_eq!(stage.hosting(ANA).term.host, server);
+}
+
+#[test]
+fn a_server_is_asked_in_no_older_epoch_than_it_has_seen_in_an_earlier_life() {
+    let memory = before();
+    let mut roster = memory.roster(HostRole::Standby, 1);
+    // A move back to it was begun, and given up.
+    roster[0].epoch = Epoch(3);
+    for computer_first in [false, true] {
+        let mut stage = Stage::empty(Access::Open, 7);
+        if computer_first {
+            memory.link_computer(&mut stage, memory.roster(HostRole::Active, 2));
+        }
+        stage.link(HOST, Some(memory.ana.host.host), roster.clone());
+        if !computer_first {
+            memory.link_computer(&mut stage, memory.roster(HostRole::Active, 2));
+        }
+        memory.resume(&mut stage);
+        let to = (memory.ana.host.host, HOST, Epoch(2));
+        let asked = open_leg(&mut stage, BO, 7, to, vec![microphone()]);
+        assert_eq!(asked.epoch, Epoch(3));
+    }
 }

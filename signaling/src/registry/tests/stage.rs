@@ -68,6 +68,7 @@ impl Stage {
             ice_servers: Vec::new(),
             turn: Some(Turn::new(vec!["turn:a".to_owned()], "secret".to_owned())),
             limits: Limits::default(),
+            first_epoch: Epoch::FIRST,
         };
         let seed = [u8::try_from(age % 251).expect("small") + 1; 32];
         Self {
@@ -379,6 +380,7 @@ pub(super) fn resume(room: &str, token: &str) -> PeerMessage {
     PeerMessage::Join(Join {
         resume: Some(Resume {
             token: token.to_owned(),
+            epoch: None,
         }),
         ..join(room, "Somebody")
     })

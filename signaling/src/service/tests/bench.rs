@@ -243,7 +243,7 @@ pub(super) fn join(room: &str, name: &str, token: Option<String>, resume: Option
         room: room.parse().expect("room name"),
         name: name.to_owned(),
         token,
-        resume: resume.map(|token| Resume { token }),
+        resume: resume.map(|token| Resume { token, epoch: None }),
     }
 }
 

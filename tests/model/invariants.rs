@@ -1,0 +1,243 @@
+//! What must never be, told apart from the code under test: by true time, by what signaling really signed and when it really said it.
+//!
+//! 1. One host per epoch, ever: among those that guests believe in, and those that carry the call in their own eyes.
+//! 2. A participant's computer lets in nobody but by a ticket that signaling signed for this very leg, once, within its lease; nobody
+//!    comes back whom it was told to let go.
+//! 3. A computer that carries the call and stood still sends nothing before it heard a word of signaling that was said after that.
+//! 4. When all is quiet, everybody has the same host in the same epoch (`World::is_settled`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use baton_protocol::{
+    Epoch, HostCommand, HostId, HostMessage, HostRole, Negotiate, ParticipantId, TicketClaims,
+};
+use baton_server::{BootTime, Fingerprint, Moment};
+
+use crate::agenda::Ms;
+use crate::host::Part;
+
+/// A rule that was broken, in words.
+#[derive(Debug)]
+pub(crate) struct Broken(pub(crate) String);
+
+/// From here on a computer may have been replaced without knowing.
+const STANDSTILL: Duration = Duration::from_secs(1);
+
+/// What signaling gives: nobody new is let in later than this after the last word that the call is the computer's.
+const LEASE: Duration = Duration::from_secs(6);
+
+/// Clocks may differ by so much, in seconds.
+const LEEWAY: u64 = 30;
+
+/// What is known of one host's process from outside.
+#[derive(Debug, Default)]
+pub(crate) struct Audit {
+    seen: Option<BootTime>,
+    /// It stood still, and since then nothing fresh was heard: true time of the first look after.
+    pub(crate) fenced: Option<Ms>,
+    asked: BTreeMap<(Epoch, u32), BootTime>,
+    /// Since when, by the newest word of signaling, the call has been this computer's to carry.
+    confirmed: Option<BootTime>,
+    /// When what it last heard of removals was said.
+    denials: Option<Ms>,
+    /// Whom signaling told it to let go.
+    pub(crate) dismissed: BTreeSet<ParticipantId>,
+    admitted: BTreeSet<u64>,
+    /// Set by [`Audit::admits`], for the tally.
+    pub(crate) admissions: u64,
+    /// The ticket of the newest offer that passed.
+    pub(crate) newest: Option<u64>,
+    own: Option<Fingerprint>,
+    pub(crate) standstills: u64,
+}
+
+impl Audit {
+    pub(crate) fn of(own: Fingerprint) -> Self {
+        Self {
+            own: Some(own),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn look(&mut self, now: Ms, boot: BootTime, has_term: bool) {
+        let before = self.seen.replace(boot);
+        let stood = before.is_some_and(|before| boot.since(before) >= STANDSTILL);
+        if !has_term {
+            self.fenced = None;
+        } else if stood {
+            self.fenced = Some(now);
+            self.standstills += 1;
+        }
+    }
+
+    /// A word of signaling, and when it was said.
+    pub(crate) fn heard(&mut self, command: &HostCommand, said_at: Ms, boot: BootTime) {
+        if let HostCommand::Lease { epoch, count, .. } = command {
+            if let Some(asked) = self.asked.get(&(*epoch, *count)) {
+                self.confirmed = self.confirmed.max(Some(*asked));
+            }
+            self.refresh(said_at);
+        }
+        if let HostCommand::Serve { role, .. } = command
+            && matches!(role, HostRole::Active | HostRole::Next)
+        {
+            self.confirmed = self.confirmed.max(Some(boot));
+            self.refresh(said_at);
+        }
+        if let HostCommand::Deny { .. } = command {
+            self.denials = Some(said_at);
+        }
+    }
+
+    /// What signaling said before the standstill ended may have waited in the socket all the time.
+    fn refresh(&mut self, said_at: Ms) {
+        self.fenced = self.fenced.filter(|since| said_at < *since);
+    }
+
+    pub(crate) fn said(&mut self, message: &HostMessage, boot: BootTime) {
+        if let HostMessage::Renew { epoch, count, .. } = message {
+            self.asked.insert((*epoch, *count), boot);
+        }
+    }
+
+    /// The tenure let an offer pass. Ought it to have?
+    pub(crate) fn admits(
+        &mut self,
+        offer: &Negotiate,
+        (part, is_served): (Option<Part>, bool),
+        moment: Moment,
+    ) -> Result<(), Broken> {
+        let who = format!("{} on leg {}", offer.participant, offer.leg);
+        let broken = |why: &str| Err(Broken(format!("{who} was let in, but {why}")));
+        let Some(part) = part else {
+            return broken("this computer has no part in the call");
+        };
+        let Some(claims) = offer.ticket.as_deref().and_then(claims_of) else {
+            return broken("there is no ticket");
+        };
+        if part.epoch != offer.epoch || claims.epoch != offer.epoch {
+            return broken("the ticket, the offer and the computer are of different terms");
+        }
+        if claims.room != offer.room || (claims.sub, claims.leg) != (offer.participant, offer.leg) {
+            return broken("the ticket is for somebody else");
+        }
+        if Fingerprint::parse_digits(&claims.aud) != self.own {
+            return broken("the ticket is for another computer");
+        }
+        let shown = offer
+            .sdp
+            .lines()
+            .find_map(|line| Fingerprint::parse(line.strip_prefix("a=fingerprint:")?));
+        if shown.is_none() || Fingerprint::parse_digits(&claims.cnf) != shown {
+            return broken("the ticket is for another certificate");
+        }
+        let wall = moment.unix_s;
+        if wall > claims.exp + LEEWAY || wall + LEEWAY < claims.iat {
+            return broken("the ticket has expired");
+        }
+        if !self.admitted.insert(claims.jti) {
+            return broken("the ticket was used before");
+        }
+        self.newest = Some(claims.jti);
+        if is_served {
+            return Ok(());
+        }
+        if part.role == Some(HostRole::Draining) {
+            return broken("this computer hands the call over");
+        }
+        let is_leased = self
+            .confirmed
+            .is_some_and(|asked| moment.boot.since(asked) < LEASE);
+        let needs_lease = matches!(part.role, Some(HostRole::Active | HostRole::Next));
+        if needs_lease && !is_leased {
+            return broken("its lease was over");
+        }
+        self.admissions += 1;
+        Ok(())
+    }
+}
+
+/// What a ticket says, whoever signed it.
+pub(crate) fn claims_of(ticket: &str) -> Option<TicketClaims> {
+    let payload = ticket.split('.').nth(1)?;
+    let bytes = URL_SAFE_NO_PAD.decode(payload).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// What holds for all of them together.
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    /// Who was ever believed to be, or believed itself to be, host of an epoch.
+    hosts: BTreeMap<Epoch, HostId>,
+    /// Tickets that signaling signed.
+    signed: BTreeSet<u64>,
+    /// Who was removed by a moderator, and since when signaling knows.
+    pub(crate) kicked: BTreeMap<ParticipantId, Ms>,
+    /// Of an earlier life of signaling: it has to be told again.
+    remembered: BTreeMap<ParticipantId, Ms>,
+}
+
+impl Oracle {
+    /// Somebody believes that this is the host of that epoch.
+    pub(crate) fn believes(
+        &mut self,
+        who: impl FnOnce() -> String,
+        epoch: Epoch,
+        host: HostId,
+    ) -> Result<(), Broken> {
+        let known = *self.hosts.entry(epoch).or_insert(host);
+        if known == host {
+            return Ok(());
+        }
+        Err(Broken(format!(
+            "two hosts in epoch {}: {} takes {host} for it, and it was {known}",
+            epoch.0,
+            who()
+        )))
+    }
+
+    /// Terms there were.
+    pub(crate) fn epochs(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// Signaling sends a host an offer.
+    pub(crate) fn asks(&mut self, offer: &Negotiate) -> Result<(), Broken> {
+        if self.kicked.contains_key(&offer.participant) {
+            let who = offer.participant;
+            return Err(Broken(format!("signaling lets {who} in, who was removed")));
+        }
+        if let Some(claims) = offer.ticket.as_deref().and_then(claims_of) {
+            self.signed.insert(claims.jti);
+        }
+        Ok(())
+    }
+
+    /// Signaling is no more. What it knew of removals it knows again only from the operator's server, if that has heard of them.
+    pub(crate) fn forgets(&mut self, server: Option<&Audit>) {
+        let heard = server.and_then(|audit| audit.denials);
+        self.remembered.append(&mut self.kicked);
+        self.remembered
+            .retain(|_, at| heard.is_some_and(|heard| *at <= heard));
+    }
+
+    /// The operator's server has told a new life of signaling.
+    pub(crate) fn reminds(&mut self, now: Ms) {
+        let remembered = std::mem::take(&mut self.remembered);
+        self.kicked
+            .extend(remembered.into_keys().map(|who| (who, now)));
+    }
+
+    /// Nobody is left who could tell it.
+    pub(crate) fn forgets_all(&mut self) {
+        self.remembered.clear();
+    }
+
+    /// Was this ticket ever signed by signaling?
+    pub(crate) fn is_signed(&self, ticket: u64) -> bool {
+        self.signed.contains(&ticket)
+    }
+}
