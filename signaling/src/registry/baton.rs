@@ -403,7 +403,7 @@ impl Registry {
         entry.baton.guess = None;
         let (host, epoch) = (entry.term.host, entry.term.epoch);
         let is_linked = self.hosts.link_of(host).is_some();
-        if is_linked && epoch == entry.baton.newest {
+        if is_linked && epoch == entry.baton.newest && epoch >= Epoch::FIRST {
             // Nobody has heard of its lease since.
             let is_computer = entry.term.kind == HostKind::Participant;
             entry.baton.renewed = is_computer.then_some(now.instant);
