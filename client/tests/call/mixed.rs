@@ -40,15 +40,7 @@ impl Scene {
         let mut plan = Guest::plan(&house.link, "Cy", media[1].publications.clone());
         plan.uses_server = true;
         let cy = Watcher::enter_as(plan).await;
-        let words = [
-            "agent",
-            &house.link,
-            "--for",
-            "Ana",
-            "--json",
-            "--allow-hosting",
-        ];
-        let computer = Program::start(&words);
+        let computer = Program::computer_of_ana(&house.link);
         let central = ben.host();
         Self {
             house,

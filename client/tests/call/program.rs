@@ -168,6 +168,12 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    /// The computer that Ana lets carry the call to which `link` invites.
+    pub(crate) fn computer_of_ana(link: &str) -> Self {
+        let words = ["agent", link, "--for", "Ana", "--json", "--allow-hosting"];
+        Self::start(&words)
+    }
+
     pub(crate) fn start(words: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_baton-client"))
             .args(words)
