@@ -59,6 +59,7 @@ class Chromium {
       click: (name) => page.getByRole('button', { name, exact: true }).click({ timeout: 5000 }),
       has: (name) => page.getByRole('button', { name, exact: true }).isEnabled({ timeout: 100 }),
       resize: (width, height) => page.setViewportSize({ width, height }),
+      reload: () => page.reload(),
       screenshot: (path) => page.screenshot({ path }),
       close: () => context.close(),
     };
@@ -94,6 +95,7 @@ class Firefox {
       click: (name) => page.locator(`::-p-aria([name="${name}"][role="button"])`).setTimeout(5000).click(),
       has: async (name) => (await page.$(`::-p-aria([name="${name}"][role="button"])`)) !== null,
       resize: (width, height) => page.setViewport({ width, height }),
+      reload: () => page.reload(),
       screenshot: (path) => page.screenshot({ path }),
       close: () => context.close(),
     };

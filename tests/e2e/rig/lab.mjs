@@ -75,7 +75,20 @@ export class Lab {
     person.said = said;
     this.#people.push(person);
     this.note(`${name} opened ${url} in ${browser}`);
+    if (/\/r\/.*[?&]join/.test(url)) await this.#enters(person);
     return person;
+  }
+
+  /** Waits for the browser's own part, its devices. A browser that never gives them (seen once in hundreds) loads the page once more. */
+  async #enters(person) {
+    try {
+      await person.isEntering(10_000);
+    } catch {
+      console.log(`        ${person.name}'s browser gave no devices, loads again: ${(await person.shows()).replaceAll(/\s+/g, ' ')}`);
+      this.note(`${person.name} loads the page again`);
+      await person.reload();
+      await person.isEntering(10_000);
+    }
   }
 
   /** Somebody closes the tab. */

@@ -21,20 +21,25 @@ export async function inNamespace(name, hasGuest) {
   const space = `bt-line-${process.pid}`;
   const guest = `bt-guest-${process.pid}`;
   const ip = (...words) => execFileSync('ip', words, { stdio: 'pipe' });
+  // An IPv6 address that a cable gives itself arrives a second later, and browsers drop what they are loading when their addresses change.
+  const plain = (where, end) => ip('-n', where, 'link', 'set', end, 'addrgenmode', 'none');
   ip('netns', 'add', space);
   try {
     ip('-n', space, 'link', 'set', 'lo', 'up');
     ip('-n', space, 'link', 'add', 'home', 'type', 'veth', 'peer', 'name', 'away');
+    plain(space, 'home');
     ip('-n', space, 'addr', 'add', `${HOME}/24`, 'dev', 'home');
     ip('-n', space, 'link', 'set', 'home', 'up');
     if (hasGuest) {
       ip('netns', 'add', guest);
       ip('-n', space, 'link', 'set', 'away', 'netns', guest);
       ip('-n', guest, 'link', 'set', 'lo', 'up');
+      plain(guest, 'away');
       ip('-n', guest, 'addr', 'add', `${AWAY}/24`, 'dev', 'away');
       ip('-n', guest, 'link', 'set', 'away', 'up');
       ip('-n', guest, 'route', 'add', 'default', 'via', HOME, 'dev', 'away');
     } else {
+      plain(space, 'away');
       ip('-n', space, 'link', 'set', 'away', 'up');
     }
     ip('-n', space, 'route', 'add', 'default', 'via', AWAY, 'dev', 'home');

@@ -30,6 +30,20 @@ export class Person {
     return this.#page.evaluate(script, argument);
   }
 
+  reload() {
+    return this.#page.reload();
+  }
+
+  /** What can be read on the page. */
+  shows() {
+    return this.evaluate(() => document.body.innerText);
+  }
+
+  /** Waits until the page has left the green room: it has the devices and begins to join. */
+  isEntering(ms) {
+    return until(`${this.name}: has devices and begins to join`, ms, () => this.evaluate(() => window.baton !== undefined), () => this.shows());
+  }
+
   /** What the page says about the call right now. */
   async report() {
     this.#last = await this.#page.evaluate(() => window.baton?.report() ?? null);

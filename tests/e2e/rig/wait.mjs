@@ -19,7 +19,7 @@ export async function until(what, ms, look, state = () => '') {
       trouble = ` (${error.message})`;
     }
     const now = Date.now();
-    if (now - started > ms) throw new TooLate(`${what}: not within ${ms} ms${trouble}\n${state()}`, { from: started, to: now });
+    if (now - started > ms) throw new TooLate(`${what}: not within ${ms} ms${trouble}\n${await state()}`, { from: started, to: now });
     await pause(LOOK_EVERY_MS);
   }
 }
