@@ -14,6 +14,7 @@ use crate::publication::Publication;
 use crate::rtcp::{self, Ntp, ReportBlock, RtcpPacket};
 use crate::rtp::Ssrc;
 use crate::slab::Slab;
+use crate::slot::{Repair, Slot};
 use crate::stats::Stats;
 use crate::time::Tick;
 
@@ -61,8 +62,7 @@ impl Leg {
                 RtcpPacket::Nack { media, lost, .. } => {
                     for seq in lost.take(MAX_ASKED) {
                         stats.nacks_in += 1;
-                        has_output |= self.pacer.may_repair(now)
-                            && self.retransmit(media, seq, publications, now, stats);
+                        has_output |= self.retransmit(media, seq, publications, now, stats);
                     }
                 }
                 RtcpPacket::Pli { media, .. } => {
@@ -137,7 +137,7 @@ impl Leg {
         &mut self,
         media: Ssrc,
         seq: u16,
-        publications: &Slab<Publication>,
+        publications: &mut Slab<Publication>,
         now: Tick,
         stats: &mut Stats,
     ) -> bool {
@@ -158,9 +158,12 @@ impl Leg {
             return false;
         };
         let line = (&mut self.pacer, round_trip);
-        let repeats = slot.retransmit(index, seq, publication, line, now, &mut self.outbox);
-        stats.rtx_out += u64::from(repeats);
-        repeats
+        let repair = slot.retransmit(index, seq, publication, line, now, &mut self.outbox);
+        if repair == Repair::TooLate && slot.kind == MediaKind::Video {
+            want_keyframe(slot, publications);
+        }
+        stats.rtx_out += u64::from(repair == Repair::Listed);
+        repair == Repair::Listed
     }
 
     fn handle_keyframe_request(
@@ -173,15 +176,7 @@ impl Leg {
         let Some(slot) = self.slots.iter().find(|slot| slot.ssrc == media) else {
             return;
         };
-        let (Some(showing), Some(layer)) = (&slot.showing, slot.layer()) else {
-            return;
-        };
-        if let Some(layer) = publications
-            .get_mut(showing.publication)
-            .and_then(|publication| publication.layers.get_mut(layer))
-        {
-            layer.want_keyframe();
-        }
+        want_keyframe(slot, publications);
     }
 
     /// Writes what is due. True when there is something to send.
@@ -337,3 +332,16 @@ const _: () = assert!(
     arrivals::INTERVAL.as_millis() <= 100,
     "libwebrtc expects feedback at least ten times a second"
 );
+
+/// Asks for a keyframe of what the slot shows.
+fn want_keyframe(slot: &Slot, publications: &mut Slab<Publication>) {
+    let (Some(showing), Some(layer)) = (&slot.showing, slot.layer()) else {
+        return;
+    };
+    if let Some(layer) = publications
+        .get_mut(showing.publication)
+        .and_then(|publication| publication.layers.get_mut(layer))
+    {
+        layer.want_keyframe();
+    }
+}

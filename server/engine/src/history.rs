@@ -73,15 +73,22 @@ impl History {
         }
     }
 
-    /// The packet sent as `seq`, if it may be retransmitted now; counts the retransmission.
-    pub(crate) fn retransmit(&mut self, seq: u64, now: Tick) -> Option<Sent> {
+    /// The packet sent as `seq`, if it is still known.
+    pub(crate) fn find(&self, seq: u64) -> Option<Sent> {
         let (index, lap) = Self::place(seq);
-        let sent = self
-            .sent
-            .get_mut(index)?
-            .as_mut()
-            .filter(|sent| sent.lap == lap)?;
-        let last = self.retransmitted_ms.get_mut(index)?;
+        let sent = self.sent.get(index).copied().flatten()?;
+        (sent.lap == lap).then_some(sent)
+    }
+
+    /// Counts a retransmission of what [`Self::find`] found; false where the last one was only a moment ago, or there were enough.
+    pub(crate) fn retransmit(&mut self, seq: u64, now: Tick) -> bool {
+        let (index, _) = Self::place(seq);
+        let (Some(Some(sent)), Some(last)) = (
+            self.sent.get_mut(index),
+            self.retransmitted_ms.get_mut(index),
+        ) else {
+            return false;
+        };
         #[expect(
             clippy::cast_possible_truncation,
             reason = "a clock that wraps after a minute is enough"
@@ -89,11 +96,11 @@ impl History {
         let now_ms = now.as_millis() as u16;
         let too_soon = sent.retransmissions > 0 && now_ms.wrapping_sub(*last) < MIN_INTERVAL_MS;
         if too_soon || sent.retransmissions >= MAX_RETRANSMISSIONS {
-            return None;
+            return false;
         }
         sent.retransmissions += 1;
         *last = now_ms;
-        Some(*sent)
+        true
     }
 
     /// Forgets everything: the slot shows another source.
@@ -130,33 +137,20 @@ mod tests {
             history.record(seq, History::note(seq * 2, 1, &rewrite));
         }
         let now = Tick(5_000_000);
-        assert_eq!(history.retransmit(70_000, now), None, "overwritten");
-        let found = history.retransmit(70_599, now).expect("fresh");
+        assert_eq!(history.find(70_000), None, "overwritten");
+        let found = history.find(70_599).expect("fresh");
         assert_eq!(
             (found.position, found.layer, found.picture_id),
             (141_198, 1, 3)
         );
-        assert_eq!(
-            history.retransmit(70_599, now + Duration::from_millis(5)),
-            None,
-            "too soon"
-        );
-        assert!(
-            history
-                .retransmit(70_599, now + Duration::from_millis(30))
-                .is_some()
-        );
-        assert!(
-            history
-                .retransmit(70_599, now + Duration::from_millis(60))
-                .is_some()
-        );
-        assert_eq!(
-            history.retransmit(70_599, now + Duration::from_millis(90)),
-            None,
-            "three times"
-        );
+        let mut retransmit = |after| history.retransmit(70_599, now + Duration::from_millis(after));
+        assert!(retransmit(0));
+        assert!(!retransmit(5), "too soon");
+        assert!(retransmit(30));
+        assert!(retransmit(60));
+        assert!(!retransmit(90), "three times");
         history.clear();
-        assert_eq!(history.retransmit(70_598, now), None);
+        assert_eq!(history.find(70_598), None);
+        assert!(!history.retransmit(70_598, now));
     }
 }

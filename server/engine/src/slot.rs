@@ -124,6 +124,17 @@ pub(crate) struct Slot {
     pub(crate) octets: u32,
 }
 
+/// What became of a wish for a lost packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repair {
+    /// It is sent again.
+    Listed,
+    /// It can never come: without a keyframe the picture stands still until the participant gives up waiting, which takes seconds.
+    TooLate,
+    /// It is under way, or nobody waits for it any more.
+    Nothing,
+}
+
 impl Slot {
     /// A slot that shows nothing yet. `streams`: SSRCs of media and retransmissions.
     pub(crate) fn new(
@@ -483,17 +494,17 @@ impl Slot {
         line: (&mut Pacer, Duration),
         now: Tick,
         out: &mut Vec<Outgoing>,
-    ) -> bool {
+    ) -> Repair {
         let (pacer, round_trip) = line;
         let Some(showing) = &self.showing else {
-            return false;
+            return Repair::Nothing;
         };
         let seq = crate::rtp::seq::extend(self.forwarder.highest_seq(), wire);
-        let Some(sent) = self.history.retransmit(seq, now) else {
-            return false;
+        let Some(sent) = self.history.find(seq) else {
+            return Repair::TooLate;
         };
         let Some(layer) = publication.layers.get(usize::from(sent.layer)) else {
-            return false;
+            return Repair::Nothing;
         };
         let head = layer.ring.head();
         let behind = u64::from(
@@ -501,17 +512,20 @@ impl Slot {
                 .unwrap_or(0)
                 .wrapping_sub(sent.position),
         );
-        let Some(position) = head.checked_sub(behind) else {
-            return false;
-        };
-        let Some(stored) = layer.ring.at(position) else {
-            return false;
+        let Some((position, stored)) = head
+            .checked_sub(behind)
+            .and_then(|position| Some((position, layer.ring.at(position)?)))
+            .filter(|(_, stored)| {
+                now.since(stored.entry.arrival) + round_trip / 2 <= MAX_REPAIR_AGE
+            })
+        else {
+            return Repair::TooLate;
         };
         let Some(codec) = codec_for(&self.codecs, stored.entry.codec) else {
-            return false;
+            return Repair::Nothing;
         };
-        if now.since(stored.entry.arrival) + round_trip / 2 > MAX_REPAIR_AGE {
-            return false;
+        if !pacer.may_repair(now) || !self.history.retransmit(seq, now) {
+            return Repair::Nothing;
         }
         let rewrite = Rewrite {
             seq: self.rtx_seq,
@@ -534,7 +548,7 @@ impl Slot {
             weight: stored.entry.weight(),
             retransmission_of: Some(wire),
         });
-        true
+        Repair::Listed
     }
 }
 

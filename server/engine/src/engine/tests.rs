@@ -129,6 +129,32 @@ fn a_lost_packet_is_sent_again_from_the_ring_and_upstream_holes_are_asked_for() 
 }
 
 #[test]
+fn what_is_lost_for_too_long_to_be_repaired_is_replaced_by_a_keyframe() {
+    let mut meeting = Meeting::new(4);
+    let ana = meeting.join("ana", &[Source::Camera], 0);
+    let ben = meeting.join("ben", &[], 1);
+    meeting.say(ben, view(meeting.person(ben), 0, 100, 1280, 720));
+    meeting.publish_frame(ana, 2, true, 4);
+    meeting.advance(FRAME);
+    let lost = meeting.take_packets(ben)[3].clone();
+    let asked = meeting.keyframes_asked(ana);
+    meeting.nack(ben, lost.ssrc, lost.seq);
+    meeting.advance(FRAME);
+    assert_eq!(meeting.take_retransmissions(ben).len(), 1);
+    assert_eq!(meeting.keyframes_asked(ana), asked, "it can be repaired");
+    for _ in 0..60 {
+        meeting.publish_frame(ana, 2, false, 4);
+        meeting.advance(FRAME);
+    }
+    for _ in 0..3 {
+        meeting.nack(ben, lost.ssrc, lost.seq);
+        meeting.advance(Duration::from_millis(5));
+    }
+    assert_eq!(meeting.take_retransmissions(ben).len(), 0);
+    assert_eq!(meeting.keyframes_asked(ana), asked + 1);
+}
+
+#[test]
 fn mute_takes_effect_at_once_and_unmute_waits_for_a_keyframe() {
     let mut meeting = Meeting::new(5);
     let ana = meeting.join("ana", &[Source::Camera], 0);
