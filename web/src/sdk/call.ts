@@ -18,7 +18,7 @@ import type {
 import { type Report, Reporter } from './report.ts';
 import { Roster } from './roster.ts';
 import { Signaling } from './signaling.ts';
-import { Silence, isHeard } from './silence.ts';
+import { SUSPICIOUS_MS, Silence, lastHeard } from './silence.ts';
 import { type Want, slotsNeeded } from './slots.ts';
 import { Speaking } from './speaking.ts';
 import { type Shown, Stage } from './stage.ts';
@@ -428,7 +428,7 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
   /** All sound and pictures stopped at once: everybody is muted, or the line is gone and ICE does not know yet. */
   async #suspect(path: Path): Promise<void> {
     const { leg } = path;
-    if (await isHeard(leg.pc, performance.timeOrigin + performance.now())) return;
+    if (performance.timeOrigin + performance.now() - ((await lastHeard(leg.pc)) ?? 0) < SUSPICIOUS_MS) return;
     if (path !== this.#stage.front || !path.has(leg.id)) return;
     this.#signaling.probe();
     path.step(leg, 'network_changed');

@@ -25,6 +25,14 @@ describe('the ladder', () => {
     expect(step(connected, 'network_changed', 5, 0)).toEqual({ condition: { at: 'restarting', since: 5 }, measure: 'restart_ice' });
   });
 
+  test('a restart that nothing came of is made again, for as long as restarts get', () => {
+    const restarting = step(connected, 'network_changed', 5, 0).condition;
+    const again = step(restarting, 'still_silent', 500, 0);
+    expect(again).toEqual({ condition: restarting, measure: 'restart_ice' });
+    expect(step(again.condition, 'tick', 5 + RESTART_MS, 0).measure).toBe('replace');
+    expect(step(connected, 'still_silent', 500, 0)).toEqual({ condition: connected, measure: 'none' });
+  });
+
   test.each(['failed', 'closed'] as const)('a leg that is %s is replaced exactly once', (event) => {
     const dead = step(connected, event, 5, 0);
     expect(dead.measure).toBe('replace');

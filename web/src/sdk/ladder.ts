@@ -9,7 +9,7 @@ export type Condition =
   | { readonly at: 'restarting'; readonly since: number }
   | { readonly at: 'dead' };
 
-export type LegEvent = 'connected' | 'disconnected' | 'failed' | 'closed' | 'network_changed' | 'tick';
+export type LegEvent = 'connected' | 'disconnected' | 'failed' | 'closed' | 'network_changed' | 'still_silent' | 'tick';
 
 /** What is to be done about it. */
 export type Measure = 'none' | 'restart_ice' | 'replace';
@@ -21,8 +21,10 @@ export interface Step {
 
 /** ICE often comes back by itself within this time. */
 export const SHAKY_MS = 2000;
-/** A restart that has not helped by now will not. */
+/** Restarts that have not helped by now will not. */
 export const RESTART_MS = 8000;
+/** Nothing heard for so long after the answer to a restart: it began before the browser knew its new address, and is made again. */
+export const UNHEARD_MS = 400;
 const CONNECT_MS = 4000;
 const CONNECT_MOST_MS = 16_000;
 
@@ -46,6 +48,8 @@ export function step(condition: Condition, event: LegEvent, now: number, attempt
     case 'network_changed':
       if (condition.at === 'connecting' || condition.at === 'restarting') return stay;
       return { condition: { at: 'restarting', since: now }, measure: 'restart_ice' };
+    case 'still_silent':
+      return condition.at === 'restarting' ? { condition, measure: 'restart_ice' } : stay;
     case 'tick':
       break;
     default:

@@ -5,9 +5,10 @@ import { backoff } from './backoff.ts';
 import { Emitter } from './emitter.ts';
 import { checkGrant, fingerprintOf } from './grant.ts';
 import type { Role, Seat } from './hosting.ts';
-import { type LegEvent, step } from './ladder.ts';
+import { type LegEvent, UNHEARD_MS, step } from './ladder.ts';
 import { Leg, type LegOptions, type OfferOut } from './leg.ts';
 import type { ErrorCode, HostId, LegId, ParticipantId, PathFromHost, PeerMessage, RoomId, Source, TrackId, TrackInfo } from './protocol.gen.ts';
+import { lastHeard } from './silence.ts';
 /** One of the own sources. */
 export interface Own {
   readonly track: MediaStreamTrack | null;
@@ -54,6 +55,7 @@ export const DRAIN_MS = 3000;
 /** What is of use to people is not known yet when a call has just come to a host. */
 const BEGINNING_MS = 1500;
 const WARM_MS = 1000;
+const LISTEN_EVERY_MS = 50;
 /** A leg that waits for its time can be tried again soon: nothing is lost meanwhile. */
 const WAITING_CONNECT_MS = 1000;
 
@@ -192,7 +194,7 @@ export class Path extends Emitter<PathEvents> {
       leg.condition = { at: 'connecting', since: now, mostMs: WAITING_CONNECT_MS * 2 ** Math.min(4, this.#attempt) };
     }
     for (const track of tracks) this.#home.trackIds.set(track.source, track.id);
-    if (leg.condition.at === 'restarting' && leg.pc.connectionState === 'connected') this.step(leg, 'connected');
+    if (leg.condition.at === 'restarting' && leg.pc.connectionState === 'connected') void this.#confirm(leg, now);
     this.#applyWanted();
     this.emit('changed', undefined);
     return true;
@@ -269,6 +271,16 @@ export class Path extends Emitter<PathEvents> {
     for (const { track, layers } of this.#leg.wanted) {
       const source = [...this.#home.trackIds].find(([, id]) => id === track)?.[0];
       if (source) void this.#leg.setWanted(source, layers);
+    }
+  }
+
+  /** A browser takes a connection for whole until ICE has waited for seconds: only what comes after the answer proves it. */
+  async #confirm(leg: Leg, answeredAt: number): Promise<void> {
+    while (leg === this.#leg && leg.condition.at === 'restarting' && leg.unanswered === null) {
+      const heard = await lastHeard(leg.pc);
+      if (heard === null || heard > performance.timeOrigin + answeredAt) return this.step(leg, 'connected');
+      if (performance.now() - answeredAt > UNHEARD_MS) return this.step(leg, 'still_silent');
+      await new Promise((done) => setTimeout(done, LISTEN_EVERY_MS));
     }
   }
 

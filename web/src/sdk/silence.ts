@@ -27,11 +27,11 @@ export class Silence {
   }
 }
 
-/** Did anything come lately over the path in use, be it only a report or an answer of ICE? Where the browser does not say: no. */
-export async function isHeard(pc: RTCPeerConnection, now: number): Promise<boolean> {
+/** When the newest packet came over any path of ICE, be it only a report or an answer of ICE, in milliseconds since 1970; null where the browser does not say. */
+export async function lastHeard(pc: RTCPeerConnection): Promise<number | null> {
   const times = [...(await pc.getStats()).values()].flatMap((entry: Record<string, unknown>) => {
     const at = entry['type'] === 'candidate-pair' ? entry['lastPacketReceivedTimestamp'] : undefined;
     return typeof at === 'number' ? [at] : [];
   });
-  return now - Math.max(0, ...times) < SUSPICIOUS_MS;
+  return times.length > 0 ? Math.max(...times) : null;
 }
