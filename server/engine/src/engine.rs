@@ -269,7 +269,11 @@ impl Engine {
                 role,
                 grant,
                 lease_ms,
-            } => self.take_role(&room, epoch, (role, grant), lease_ms.is_some(), now),
+                beats,
+            } => {
+                let beats = beats || lease_ms.is_some();
+                self.take_role(&room, epoch, (role, grant), beats, now);
+            }
             HostCommand::OpenBridge { .. }
             | HostCommand::AnswerBridge { .. }
             | HostCommand::JoinBridge { .. }

@@ -318,7 +318,10 @@ impl Leg {
     pub(crate) fn is_local(&self) -> bool {
         self.remote.is_some_and(|remote| {
             let remote = remote.ip().to_canonical();
-            remote.is_loopback() || self.local.is_some_and(|local| local.to_canonical() == remote)
+            remote.is_loopback()
+                || self
+                    .local
+                    .is_some_and(|local| local.to_canonical() == remote)
         })
     }
 

@@ -13,6 +13,7 @@ fn serve(epoch: u32, role: HostRole, lease_ms: Option<u32>) -> HostCommand {
         role,
         grant: lease_ms.map(|_| "signed".to_owned()),
         lease_ms,
+        beats: false,
     }
 }
 
