@@ -14,8 +14,8 @@ const SECRET = 'a secret of the stories, long enough';
 const VIEW = { viewport: { width: 900, height: 600 }, query: { quality: 'low' } };
 /** Longest time without a picture after a fault, on two processors that do everything. Milliseconds. */
 const HOLE = 1000;
-/** Packets of media that a computer may still send when it is there again: the end of what it held. */
-const MOST_STRAY = 20;
+/** Long packets that a computer may send in three seconds when it is there again, to reach the server: one voice alone would be 150. */
+const MOST_STRAY = 60;
 const EVERY = '0.0.0.0:0';
 
 const all = (people, within) => Promise.all(people.flatMap((person, index) => {
@@ -53,7 +53,7 @@ async function takesOver(lab, { people, server, epoch }, from) {
     const { moves } = await person.until('is at the server', 12_000, isBack);
     const { longestGapMs, baselineMs, concealedMs } = moves.at(-1);
     const seen = `${person.name}: ${longestGapMs} ms without a picture (${baselineMs} ms before), ${concealedMs} ms of sound made up`;
-    lab.note(seen);
+    lab.figure(seen);
     if (!(longestGapMs < HOLE)) throw new TooLate(seen, { from, to: from + 3000 });
   }
   await all(people, 5000);
@@ -75,8 +75,8 @@ async function servesNobody(lab, { people, server }, cable, again) {
   again();
   lab.note('it is there again');
   await watchFor(3000); // for everything that it may still have to send
-  lab.note(`it sent ${cable.sent - sent} packets of media`);
-  assert.ok(cable.sent - sent < MOST_STRAY, `the computer sent ${cable.sent - sent} packets of media to people who had gone`);
+  lab.figure(`it sent ${cable.sent - sent} long packets when it was there again`);
+  assert.ok(cable.sent - sent < MOST_STRAY, `the computer sent ${cable.sent - sent} long packets when it was there again`);
   for (const [index, person] of people.entries()) {
     const { host, epoch, legs } = await person.report();
     assert.deepEqual([host.id, epoch], [server.id, before[index].epoch]);

@@ -60,7 +60,7 @@ story("a laptop that carries the call alone dies, and the call goes on at a gues
     const { moves } = await person.until("is at Ben's computer", 8000, ({ moves }) => moves.at(-1)?.kind === 'failover' && moves.at(-1).tookMs !== null);
     const { longestGapMs, baselineMs, concealedMs } = moves.at(-1);
     const seen = `${person.name}: ${longestGapMs} ms without a picture (${baselineMs} ms before), ${concealedMs} ms of sound made up`;
-    lab.note(seen);
+    lab.figure(seen);
     if (!(longestGapMs < HOLE)) throw new TooLate(seen, { from, to: from + 3000 });
   }
   // Nobody is there to be asked for anything any more.
