@@ -147,10 +147,7 @@ mod tests {
         assert_eq!(pulses.silence(at(2900)), Silence::Lost);
         assert_eq!(pulses.silent_ms(at(2900)), 2050);
         for beat in 0..10 {
-            assert_eq!(
-                pulses.silence(at(2901 + beat * 50)) >= Silence::Silent,
-                true
-            );
+            assert!(pulses.silence(at(2901 + beat * 50)) >= Silence::Silent);
             pulses.note(at(2950 + beat * 50), None);
         }
         assert_eq!(pulses.silence(at(3400)), Silence::None);
