@@ -270,10 +270,13 @@ impl Engine {
                 grant,
                 lease_ms,
                 beats,
-            } => {
-                let beats = beats || lease_ms.is_some();
-                self.take_role(&room, epoch, (role, grant), beats, now);
-            }
+            } => self.take_role(
+                &room,
+                epoch,
+                (role, grant),
+                beats || lease_ms.is_some(),
+                now,
+            ),
             HostCommand::OpenBridge { .. }
             | HostCommand::AnswerBridge { .. }
             | HostCommand::JoinBridge { .. }
