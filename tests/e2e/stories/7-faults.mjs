@@ -115,7 +115,7 @@ story('signaling dies while a computer carries the call: the call goes on, and a
   const { host } = await people[0].report();
   await watchFor(2500); // legs to the server fall silent
   let second = first;
-  await nobodyFreezes(people, 12_000, {
+  await nobodyFreezes(people, 9000, {
     fps: 10,
     during: async () => {
       await first.stop('SIGKILL');
