@@ -4,9 +4,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use baton_protocol::{
-    Epoch, HostMessage, HostRole, LineQuality, ParticipantId, PathFromHost, RoomId,
-};
+use baton_protocol::{HostCommand, HostMessage, LineQuality, ParticipantId, PathFromHost};
 
 use super::Engine;
 use crate::io::Event;
@@ -31,16 +29,21 @@ impl Engine {
     }
 
     /// Takes a role. Legs live on whatever it is; an epoch that is over changes nothing.
-    pub(super) fn take_role(
-        &mut self,
-        id: &RoomId,
-        epoch: Epoch,
-        (role, grant): (HostRole, Option<String>),
-        beats: bool,
-        now: Instant,
-    ) {
+    pub(super) fn take_role(&mut self, serve: HostCommand, now: Instant) {
+        let HostCommand::Serve {
+            room: id,
+            epoch,
+            role,
+            grant,
+            lease_ms,
+            beats,
+        } = serve
+        else {
+            return;
+        };
+        let beats = beats || lease_ms.is_some();
         let tick = self.epoch.tick(now);
-        let key = match self.rooms_by_id.get(id) {
+        let key = match self.rooms_by_id.get(&id) {
             Some(&key) => key,
             None => {
                 let key = self.rooms.insert(Room::new(id.clone(), epoch, tick));
@@ -58,7 +61,7 @@ impl Engine {
         room.epoch = epoch;
         let term = Term::new(role, grant, beats, room.term.as_ref(), tick);
         room.term = Some(term);
-        self.forget_empty_room(id);
+        self.forget_empty_room(&id);
         self.schedule_room(key, tick);
     }
 

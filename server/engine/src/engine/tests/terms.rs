@@ -74,9 +74,12 @@ fn a_host_that_hears_nobody_says_so_with_its_heartbeats() {
     let ben = meeting.join("ben", &[], 1);
     let deaf = |meeting: &Meeting| {
         let told = meeting.told(ben).iter().rev();
-        let mut pulses = told.filter_map(|message| match message {
-            PathFromHost::Pulse { deaf_ms, .. } => Some(*deaf_ms),
-            _ => None,
+        let mut pulses = told.filter_map(|message| {
+            if let PathFromHost::Pulse { deaf_ms, .. } = message {
+                Some(*deaf_ms)
+            } else {
+                None
+            }
         });
         pulses.next().unwrap()
     };
