@@ -307,11 +307,11 @@ fn a_host_that_links_again_before_it_was_missed_is_told_what_it_is() {
 fn a_computer_stands_by_for_the_only_server_and_for_no_other() {
     let beats = |stage: &mut Stage| {
         let told = stage.told(HOST).into_iter();
-        let beats = told.filter_map(|command| match command {
+        let mut beats = told.filter_map(|command| match command {
             HostCommand::Serve { role, beats, .. } => Some((role, beats)),
             _ => None,
         });
-        beats.last()
+        beats.next_back()
     };
     let mut stage = Stage::open();
     two(&mut stage);
