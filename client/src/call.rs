@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::future::pending;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use baton_protocol::{
     Epoch, ErrorCode, Hosting, IceServer, Joined, LegId, MoveStep, ParticipantId, PathFromHost,
@@ -497,7 +497,10 @@ impl Call {
                 self.settle_wanted();
             }
             PathFromHost::Lines { lines } if counts => self.handle_lines(&lines),
-            PathFromHost::Pulse { .. } if current.part == Part::Main => self.pulses.note(now),
+            PathFromHost::Pulse { deaf_ms, .. } if current.part == Part::Main => {
+                let deaf = deaf_ms.map(|ms| Duration::from_millis(ms.into()));
+                self.pulses.note(now, deaf);
+            }
             PathFromHost::Speakers { .. }
             | PathFromHost::Line { .. }
             | PathFromHost::Lines { .. }

@@ -196,6 +196,7 @@ impl Standalone {
 fn service_config(access: Access, secret: Secret) -> ServiceConfig {
     let mut config = ServiceConfig::new(access, secret);
     config.limits.hosting.policy = HostingPolicy::Central;
+    config.limits.hosting.is_sole_server = true;
     config
 }
 

@@ -28,6 +28,8 @@ pub use moves::MoveRules;
 pub struct HostingRules {
     /// What may carry a new room.
     pub policy: HostingPolicy,
+    /// Computers stand by for a server too: it is the only one, and one that dies does not come back.
+    pub is_sole_server: bool,
     /// A participant's computer stops this long after it last asked to go on.
     pub lease: Duration,
     /// After this a renewal is late, and one guest that hears nothing is believed.
@@ -44,6 +46,7 @@ impl Default for HostingRules {
     fn default() -> Self {
         Self {
             policy: HostingPolicy::Auto,
+            is_sole_server: false,
             lease: Duration::from_secs(6),
             renewal_late: Duration::from_secs(3),
             drain: Duration::from_secs(10),
@@ -124,6 +127,8 @@ pub(crate) struct Told {
     /// Nothing is known of what it is now: it has linked again.
     pub(crate) role: Option<HostRole>,
     pub(crate) grant: Option<String>,
+    /// It is to say that it lives, although it needs no lease.
+    pub(crate) beats: bool,
     /// It was not said: a server serves whoever it is asked to serve.
     pub(crate) is_unsaid: bool,
 }
@@ -216,6 +221,7 @@ impl Baton {
             epoch: seen,
             role: None,
             grant: None,
+            beats: false,
             is_unsaid: false,
         };
         match self.told.get_mut(&host) {

@@ -47,6 +47,7 @@ impl World {
                 role: baton_protocol::HostRole::Active,
                 grant: Some(key.grant(&claims)),
                 lease_ms: Some(6000),
+                beats: false,
             }
         } else {
             let papers = self.papers.iter().rev();

@@ -29,8 +29,14 @@ pub(super) struct Pulses {
 }
 
 impl Pulses {
-    /// A beat.
-    pub(super) fn note(&mut self, now: Instant) {
+    /// A beat. That of a host which has heard nobody for a while (`deaf`) is as old as that: it has nothing to forward.
+    pub(super) fn note(&mut self, now: Instant, deaf: Option<Duration>) {
+        if let Some(deaf) = deaf {
+            let heard = now.checked_sub(deaf).unwrap_or(now);
+            self.heard = self.heard.map(|known| known.min(heard)).or(Some(now));
+            self.steady = self.steady.map(|_| 0);
+            return;
+        }
         if self.by_time(now) >= Silence::Silent {
             self.steady = Some(0);
         }
@@ -109,7 +115,7 @@ mod tests {
         assert_eq!(pulses.deadline(at(0)), None);
         pulses.cut();
         assert_eq!(pulses.silence(at(0)), Silence::None, "it never beat");
-        pulses.note(at(0));
+        pulses.note(at(0), None);
         for (ms, silence) in [
             (149, Silence::None),
             (150, Silence::Suspicious),
@@ -127,18 +133,39 @@ mod tests {
     }
 
     #[test]
+    fn the_beat_of_a_host_that_hears_nobody_is_as_old_as_what_it_heard() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let deaf = |ms| Some(Duration::from_millis(ms));
+        let mut pulses = Pulses::default();
+        pulses.note(at(1000), None);
+        pulses.note(at(1050), deaf(200));
+        assert_eq!(pulses.silence(at(1050)), Silence::Suspicious);
+        pulses.note(at(1100), deaf(250));
+        assert_eq!(pulses.silence(at(1100)), Silence::Silent);
+        pulses.note(at(2900), deaf(2050));
+        assert_eq!(pulses.silence(at(2900)), Silence::Lost);
+        assert_eq!(pulses.silent_ms(at(2900)), 2050);
+        for beat in 0..10 {
+            assert!(pulses.silence(at(2901 + beat * 50)) >= Silence::Silent);
+            pulses.note(at(2950 + beat * 50), None);
+        }
+        assert_eq!(pulses.silence(at(3400)), Silence::None);
+    }
+
+    #[test]
     fn a_beat_ends_a_suspicion_and_ten_a_silence() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut pulses = Pulses::default();
-        pulses.note(at(0));
-        pulses.note(at(200));
+        pulses.note(at(0), None);
+        pulses.note(at(200), None);
         assert_eq!(pulses.silence(at(200)), Silence::None);
         for beat in 0..9 {
-            pulses.note(at(600 + beat * 50));
+            pulses.note(at(600 + beat * 50), None);
             assert_eq!(pulses.silence(at(600 + beat * 50)), Silence::Silent);
         }
-        pulses.note(at(1050));
+        pulses.note(at(1050), None);
         assert_eq!(pulses.silence(at(1050)), Silence::None);
         pulses.cut();
         assert_eq!(pulses.silence(at(1050)), Silence::Lost);

@@ -222,6 +222,7 @@ mod tests {
             role,
             grant: None,
             lease_ms: None,
+            beats: false,
         }
     }
 

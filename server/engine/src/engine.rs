@@ -263,13 +263,7 @@ impl Engine {
                 }
             }
             HostCommand::CloseRoom { room } => self.close_room(&room, now),
-            HostCommand::Serve {
-                room,
-                epoch,
-                role,
-                grant,
-                lease_ms,
-            } => self.take_role(&room, epoch, (role, grant), lease_ms.is_some(), now),
+            HostCommand::Serve { .. } => self.take_role(command, now),
             HostCommand::OpenBridge { .. }
             | HostCommand::AnswerBridge { .. }
             | HostCommand::JoinBridge { .. }

@@ -314,6 +314,17 @@ impl Leg {
         }
     }
 
+    /// Is its other end on this computer? What comes from there says nothing about the line.
+    pub(crate) fn is_local(&self) -> bool {
+        self.remote.is_some_and(|remote| {
+            let remote = remote.ip().to_canonical();
+            remote.is_loopback()
+                || self
+                    .local
+                    .is_some_and(|local| local.to_canonical() == remote)
+        })
+    }
+
     /// Tells another host something. False: it has to be said again.
     pub(crate) fn send_bridge(&mut self, message: &BridgeMessage, now: Instant) -> bool {
         let Link::Full(transport) = &mut self.link else {

@@ -33,7 +33,7 @@ impl Term {
     pub(crate) fn new(
         role: HostRole,
         grant: Option<String>,
-        has_lease: bool,
+        beats: bool,
         before: Option<&Self>,
         now: Tick,
     ) -> Self {
@@ -45,8 +45,7 @@ impl Term {
             since: before
                 .filter(|before| before.role == role)
                 .map_or(now, |before| before.since),
-            // A host without a lease is the operator's: nobody keeps a leg to another for the case that it dies.
-            pulse_due: after(Duration::ZERO, is_active && has_lease),
+            pulse_due: after(Duration::ZERO, is_active && beats),
             pulses: before.map_or(0, |before| before.pulses),
             lines_due: after(LINES, is_active),
         }

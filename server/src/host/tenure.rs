@@ -254,6 +254,7 @@ impl Tenure {
             role,
             grant,
             lease_ms,
+            ..
         } = &command
         else {
             return Verdict::Pass(command);
@@ -476,6 +477,7 @@ impl Tenure {
             role: HostRole::Draining,
             grant: None,
             lease_ms: None,
+            beats: false,
         })
     }
 

@@ -349,6 +349,7 @@ mod tests {
             role,
             grant: grant.map(str::to_owned),
             lease_ms: None,
+            beats: false,
         };
         roster.note_command(&serve(4, HostRole::Next, Some("signed")));
         assert!(roster.rooms().is_empty(), "nobody is served yet");

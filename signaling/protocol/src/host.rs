@@ -37,6 +37,10 @@ pub enum HostCommand {
         /// needed (the operator's own hosts).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lease_ms: Option<u32>,
+        /// Participants keep a leg to another host for the case that this one dies, so it says that it lives. Whoever needs a lease
+        /// does so anyway.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        beats: bool,
     },
     /// A lease was renewed: it holds for `valid_ms` from the moment when the renewal was *sent*.
     Lease {

@@ -88,6 +88,11 @@ pub enum PathFromHost {
     Pulse {
         /// Grows by one each time.
         count: u32,
+        /// Milliseconds for which this host has heard nobody, if that is longer than it ever lasts: what it forwards is nothing, although
+        /// it forwards. The beat says no more than that one so much earlier.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        deaf_ms: Option<u32>,
     },
     /// A type this version does not know: ignored.
     #[serde(other)]

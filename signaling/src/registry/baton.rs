@@ -244,11 +244,12 @@ impl Registry {
         let present = self.rooms.get(room)?.term.host;
         let central = self.hosts.least_loaded().filter(|host| *host != present);
         central.or_else(|| {
+            let judged = &self.rooms.get(room)?.baton.judged;
             let computers = self.hosts.computers(room);
             computers
-                .filter(|one| one.id != present && one.is_usable())
+                .filter(|one| one.id != present && one.is_usable() && one.link().is_some())
+                .max_by_key(|one| judged.get(&one.id).map(|judgement| judgement.score))
                 .map(|one| one.id)
-                .next()
         })
     }
 
@@ -297,7 +298,7 @@ impl Registry {
         self.arm(room, now);
     }
 
-    /// Who takes over if the host dies. Only a participant's computer has a standby: an operator's server that dies comes back.
+    /// Who takes over if the host dies. A server has no standby unless it is the only one: an operator's that dies comes back.
     fn choose_standby(&mut self, room: &RoomId, now: Now) {
         let Some(entry) = self.rooms.get(room) else {
             return;
@@ -312,8 +313,8 @@ impl Registry {
         let present = entry.baton.standby.filter(is_there);
         let present = present.filter(|host| *host != entry.term.host);
         let standby = match entry.term.kind {
-            HostKind::Central => None,
-            HostKind::Participant => match present {
+            HostKind::Central if !self.config.limits.hosting.is_sole_server => None,
+            HostKind::Central | HostKind::Participant => match present {
                 Some(host) if is_central(&host) => Some(host),
                 other => {
                     let better = self.fallback(room);

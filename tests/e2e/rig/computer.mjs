@@ -31,7 +31,10 @@ export class Computer {
     child.on('error', (error) => file.write(`cannot start ${client}: ${error.message}; build it with cargo build -p baton-client\n`));
     const computer = new Computer(child);
     createInterface({ input: child.stdout }).on('line', (line) => computer.#hear(line));
-    lab.onClose(() => computer.stop());
+    lab.onClose(() => {
+      computer.signal('SIGCONT');
+      return computer.stop();
+    });
     lab.note(`${owner} offers a computer`);
     return computer;
   }
@@ -51,6 +54,11 @@ export class Computer {
   /** The newest line of this event about carrying the call (`part`, `load`, `probed`). */
   last(carrying) {
     return this.#said.findLast((line) => line.carrying === carrying);
+  }
+
+  /** Something happens to the process that does not end it: SIGSTOP, SIGCONT. */
+  signal(name) {
+    this.#child.kill(name);
   }
 
   /** Ends the process; `signal` as for kill(1). */

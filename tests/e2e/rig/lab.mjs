@@ -106,6 +106,12 @@ export class Lab {
     this.#timeline.push(`${String(Date.now() - this.#started).padStart(6)} ms  ${text}`);
   }
 
+  /** A figure that the story is about: told whether it is good or not, above the line that says how the story ended. */
+  figure(text) {
+    this.note(text);
+    console.log(`        ${text}`);
+  }
+
   /** Screenshots, last reports, consoles and the timeline; returns the folder. */
   async keepEvidence() {
     const keep = (name, text) => writeFileSync(`${this.folder}/${name}`, text);

@@ -11,6 +11,8 @@ const runner = fileURLToPath(new URL('../run.mjs', import.meta.url));
 /** Where a guest lives, and the home router. */
 const HOME = '10.79.0.1';
 const AWAY = '10.79.0.2';
+/** With the eight bytes of UDP's header; a beat of the heart has 90, a packet of sound 130. */
+const MEDIA_BYTES = 110;
 
 /**
  * Tells a story again, by its name, in a namespace that exists as long as it takes. `hasGuest`: beside it there is another one for
@@ -68,6 +70,54 @@ export const guest = {
     ip('route', 'replace', 'default', 'via', HOME, 'dev', 'away');
   },
 };
+
+/** The cable to the guest, as seen from there: it can break in one direction, and tells what is sent. Only for stories with `needsGuest`. */
+export class Cable {
+  #rules(words) {
+    execFileSync('ip', ['netns', 'exec', process.env.BATON_GUEST, 'nft', '-f', '-'], { input: words });
+  }
+
+  constructor() {
+    // A packet of sound or pictures is longer than everything else that is said while nobody connects.
+    this.#rules(`
+table inet count {
+  chain out {
+    type filter hook output priority -10; policy accept;
+    oifname "away" udp length > ${MEDIA_BYTES} counter
+  }
+}
+`);
+  }
+
+  /** From now on nothing gets through: `up` from the guest, `down` to it. */
+  cut({ up = false, down = false }) {
+    this.#rules(`
+table inet cut
+delete table inet cut
+table inet cut {
+  chain out {
+    type filter hook output priority 0; policy accept;
+    ${up ? 'oifname "away" drop' : ''}
+  }
+  chain in {
+    type filter hook input priority 0; policy accept;
+    ${down ? 'iifname "away" drop' : ''}
+  }
+}
+`);
+  }
+
+  /** It is whole again. */
+  mend() {
+    this.cut({});
+  }
+
+  /** How many packets of media the guest has sent so far, or would have. */
+  get sent() {
+    const rules = execFileSync('ip', ['netns', 'exec', process.env.BATON_GUEST, 'nft', 'list', 'table', 'inet', 'count'], { encoding: 'utf8' });
+    return Number(rules.match(/counter packets (\d+)/)[1]);
+  }
+}
 
 /** Loss between participants and the host at one media port. */
 export class Line {

@@ -2,11 +2,15 @@
 
 import assert from 'node:assert/strict';
 
+import { Computer } from '../rig/computer.mjs';
 import { guest } from '../rig/line.mjs';
 import { story } from '../rig/story.mjs';
-import { until } from '../rig/wait.mjs';
+import { until, watchFor } from '../rig/wait.mjs';
+import { TooLate } from '../rig/witness.mjs';
 
 const VIEW = { viewport: { width: 900, height: 600 } };
+/** Longest time without a picture after the laptop died, on two processors that do everything. Milliseconds. */
+const HOLE = 800;
 
 /** The link, as somebody follows it who is known to the page. */
 const followedBy = (name, link) => link.replace('?', `?name=${name}&quality=low&join&`);
@@ -31,4 +35,36 @@ story('two people meet on a laptop that carries the call alone, by the link in i
   await laptop.stop('SIGINT');
   const end = () => ben.evaluate(() => document.body.innerText);
   await until('Ben is told that the call is over', 5000, async () => (await end()).includes('The call was closed.'), end);
+}, { needsGuest: true });
+
+const meet = ([ana, ben], within) => Promise.all([
+  ana.sees(ben, { within, fps: 10 }), ben.sees(ana, { within, fps: 10 }), ana.hears(ben, { within }), ben.hears(ana, { within }),
+]);
+
+story("a laptop that carries the call alone dies, and the call goes on at a guest's computer", async (lab) => {
+  const laptop = await lab.laptop(['--room', 'cellar', '--name', 'Ana']);
+  const { invites: [invite], owner } = laptop.ready;
+  const people = [
+    await lab.open('Ana', 'chromium', followedBy('Ana', owner), VIEW), await lab.open('Ben', 'guest chromium', followedBy('Ben', invite), VIEW),
+  ];
+  await meet(people, 8000);
+  Computer.offer(lab, invite, 'Ben', { space: process.env.BATON_GUEST });
+  const isSafe = ({ host, standby, legs }) =>
+    host.kind === 'central' && standby?.kind === 'participant' && legs.length === 2 && legs.every(({ state }) => state === 'connected');
+  for (const person of people) await person.until("has a leg to Ben's computer, in case", 10_000, isSafe);
+  await watchFor(2500); // a stretch of time to compare with
+  const from = Date.now();
+  await laptop.stop('SIGKILL');
+  lab.note('the laptop is dead');
+  for (const person of people) {
+    const { moves } = await person.until("is at Ben's computer", 8000, ({ moves }) => moves.at(-1)?.kind === 'failover' && moves.at(-1).tookMs !== null);
+    const { longestGapMs, baselineMs, concealedMs } = moves.at(-1);
+    const seen = `${person.name}: ${longestGapMs} ms without a picture (${baselineMs} ms before), ${concealedMs} ms of sound made up`;
+    lab.figure(seen);
+    if (!(longestGapMs < HOLE)) throw new TooLate(seen, { from, to: from + 3000 });
+  }
+  // Nobody is there to be asked for anything any more.
+  await meet(people, 5000);
+  await watchFor(5000); // legs to the laptop are tried again and again meanwhile
+  await meet(people, 2000);
 }, { needsGuest: true });

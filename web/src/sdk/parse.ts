@@ -331,7 +331,7 @@ export function parsePathMessage(message: string): PathFromHost {
     case 'lines':
       return { type, lines: fields.list('lines', lineScore) };
     case 'pulse':
-      return { type, count: fields.count('count') };
+      return { type, count: fields.count('count'), ...(fields.has('deaf_ms') && { deaf_ms: fields.count('deaf_ms') }) };
     case 'unknown':
       return { type };
     default:

@@ -683,4 +683,9 @@ lines: Array<LineScore>, } | { "type": "pulse",
 /**
  * Grows by one each time.
  */
-count: number, } | { "type": "unknown" };
+count: number, 
+/**
+ * Milliseconds for which this host has heard nobody, if that is longer than it ever lasts: what it forwards is nothing, although
+ * it forwards. The beat says no more than that one so much earlier.
+ */
+deaf_ms?: number, } | { "type": "unknown" };

@@ -42,6 +42,18 @@ describe('the heart of a host', () => {
     expect(said.at(-1)).toBe('none');
   });
 
+  test('the beat of a host that hears nobody is as old as what it heard last', () => {
+    const pulse = new Pulse();
+    beat(pulse, 0, 1001);
+    const at = (now: number, deafFor: number): string => {
+      pulse.beat(now, deafFor);
+      return pulse.look(now).alarm;
+    };
+    expect([at(1050, 200), at(1100, 250), at(1150, 300)]).toEqual(['suspect', 'silent', 'silent']);
+    expect(pulse.look(2860).isLost).toBe(true);
+    expect(beat(pulse, 2900, 4000).at(-1)).toBe('none');
+  });
+
   test('silence while ICE restarts says nothing, and counts from its end', () => {
     const pulse = new Pulse();
     beat(pulse, 0, 1001);

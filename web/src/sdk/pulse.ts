@@ -27,10 +27,13 @@ export class Pulse {
     return this.#last !== null;
   }
 
-  /** A beat came. The first one begins the watch: hosts without a standby have none. */
-  beat(now: number): void {
+  /**
+   * A beat came. The first one begins the watch: hosts without a standby have none. A host that has heard nobody for a while
+   * (`deafFor`) has nothing to forward: its beat is as old as that.
+   */
+  beat(now: number, deafFor = 0): void {
     if (this.#last === null || now - this.#last >= SUSPECT_MS) this.#steadySince = now;
-    this.#last = now;
+    this.#last = deafFor > 0 ? Math.min(this.#last ?? now, now - deafFor) : now;
   }
 
   /** While ICE restarts, the channel stalls although media flows: then silence says nothing. */

@@ -1,7 +1,7 @@
 // Watches the hearts of hosts over their pulse channels. Owns: when somebody is told. Does not own: where it runs (a worker, see `Heartbeat`).
 
 import { parsePathMessage } from './parse.ts';
-import type { LegId } from './protocol.gen.ts';
+import type { LegId, PathFromHost } from './protocol.gen.ts';
 import { type Finding, Pulse } from './pulse.ts';
 
 export type Order =
@@ -50,8 +50,9 @@ export function watchPulses(tell: (news: News) => void): (order: Order) => void 
         const pulse = new Pulse();
         watched.set(order.leg, { pulse, told: pulse.look(0) });
         order.channel.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
-          if (typeof data !== 'string' || !isBeat(data)) return;
-          pulse.beat(performance.now());
+          const beat = typeof data === 'string' ? beatOf(data) : null;
+          if (!beat) return;
+          pulse.beat(performance.now(), beat.deaf_ms);
           rest();
         });
         break;
@@ -72,10 +73,11 @@ export function watchPulses(tell: (news: News) => void): (order: Order) => void 
   };
 }
 
-function isBeat(data: string): boolean {
+function beatOf(data: string): Extract<PathFromHost, { type: 'pulse' }> | null {
   try {
-    return parsePathMessage(data).type === 'pulse';
+    const message = parsePathMessage(data);
+    return message.type === 'pulse' ? message : null;
   } catch {
-    return false;
+    return null;
   }
 }

@@ -2,11 +2,9 @@
 //! quality of lines.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use baton_protocol::{
-    Epoch, HostMessage, HostRole, LineQuality, ParticipantId, PathFromHost, RoomId,
-};
+use baton_protocol::{HostCommand, HostMessage, LineQuality, ParticipantId, PathFromHost};
 
 use super::Engine;
 use crate::io::Event;
@@ -31,16 +29,21 @@ impl Engine {
     }
 
     /// Takes a role. Legs live on whatever it is; an epoch that is over changes nothing.
-    pub(super) fn take_role(
-        &mut self,
-        id: &RoomId,
-        epoch: Epoch,
-        (role, grant): (HostRole, Option<String>),
-        has_lease: bool,
-        now: Instant,
-    ) {
+    pub(super) fn take_role(&mut self, serve: HostCommand, now: Instant) {
+        let HostCommand::Serve {
+            room: id,
+            epoch,
+            role,
+            grant,
+            lease_ms,
+            beats,
+        } = serve
+        else {
+            return;
+        };
+        let beats = beats || lease_ms.is_some();
         let tick = self.epoch.tick(now);
-        let key = match self.rooms_by_id.get(id) {
+        let key = match self.rooms_by_id.get(&id) {
             Some(&key) => key,
             None => {
                 let key = self.rooms.insert(Room::new(id.clone(), epoch, tick));
@@ -56,9 +59,9 @@ impl Engine {
             return;
         }
         room.epoch = epoch;
-        let term = Term::new(role, grant, has_lease, room.term.as_ref(), tick);
+        let term = Term::new(role, grant, beats, room.term.as_ref(), tick);
         room.term = Some(term);
-        self.forget_empty_room(id);
+        self.forget_empty_room(&id);
         self.schedule_room(key, tick);
     }
 
@@ -81,8 +84,11 @@ impl Engine {
         let Some(room) = self.rooms.get(key) else {
             return;
         };
+        let legs = room.legs.iter().filter_map(|leg| self.legs.get(*leg));
+        let since = room.term.as_ref().map_or(now, |term| term.since);
+        let deaf_ms = deafness(legs, since, now);
         let now = self.epoch.instant(now);
-        let message = PathFromHost::Pulse { count };
+        let message = PathFromHost::Pulse { count, deaf_ms };
         let text = serde_json::to_string(&message).unwrap_or_default();
         for leg_key in &room.legs {
             let Some(leg) = self.legs.get_mut(*leg_key).filter(|leg| leg.is_connected) else {
@@ -116,6 +122,18 @@ impl Engine {
         self.push_event(Event::Message(HostMessage::Lines { room, lines }));
     }
 }
+
+/// For how many milliseconds nobody elsewhere was heard, if that is so long that the line to here must be cut: everybody acknowledges
+/// every other heartbeat, whatever else they send. They began `since`.
+fn deafness<'a>(legs: impl Iterator<Item = &'a Leg>, since: Tick, now: Tick) -> Option<u32> {
+    let elsewhere = legs.filter(|leg| leg.is_connected && !leg.is_local());
+    let newest = elsewhere.map(|leg| leg.heard).max()?;
+    let silence = now.since(newest.max(since));
+    (silence >= DEAF).then(|| u32::try_from(silence.as_millis()).unwrap_or(u32::MAX))
+}
+
+/// Acknowledgements are 100 ms apart, and sound 20 ms; between two beats nothing is said of it.
+const DEAF: Duration = Duration::from_millis(200);
 
 fn quality(leg: &mut Leg, publications: &Slab<Publication>, now: Tick) -> LineQuality {
     let participant: ParticipantId = leg.participant;

@@ -58,6 +58,7 @@ fn serve(epoch: u32, role: HostRole, grant: Option<String>) -> HostCommand {
         epoch: Epoch(epoch),
         role,
         lease_ms: grant.as_ref().map(|_| 6000),
+        beats: false,
         grant,
     }
 }

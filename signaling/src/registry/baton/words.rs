@@ -43,6 +43,7 @@ impl Registry {
             // know that it is the host, whose part it is to measure their lines.
             let was_unsaid = baton.told.get(host).is_none_or(|told| told.is_unsaid);
             let is_server = *role == HostRole::Active && kind == HostKind::Central;
+            next.beats = is_server && baton.standby.is_some();
             next.is_unsaid = was_unsaid && is_server && !has_candidates;
             let before = baton.told.insert(*host, next.clone());
             if next.is_unsaid || before.as_ref() == Some(&next) {
@@ -56,6 +57,7 @@ impl Registry {
                 role: *role,
                 grant: next.grant,
                 lease_ms: needs_lease.then_some(lease),
+                beats: next.beats,
             };
             self.outputs.push_back(Output::Host { link, command });
         }
@@ -225,6 +227,7 @@ fn told(host: HostId, role: HostRole, term: &HostTerm, baton: &Baton) -> Told {
         epoch: baton.epoch_for(host, epoch),
         role: Some(role),
         grant,
+        beats: false,
         is_unsaid: false,
     }
 }

@@ -302,3 +302,40 @@ fn a_host_that_links_again_before_it_was_missed_is_told_what_it_is() {
     let told = roles(&mut stage, LinkId(9));
     assert_eq!(told, [(Epoch(2), HostRole::Standby)]);
 }
+
+#[test]
+fn a_computer_stands_by_for_the_only_server_and_for_no_other() {
+    let beats = |stage: &mut Stage| {
+        let told = stage.told(HOST).into_iter();
+        let mut beats = told.filter_map(|command| match command {
+            HostCommand::Serve { role, beats, .. } => Some((role, beats)),
+            _ => None,
+        });
+        beats.next_back()
+    };
+    let mut stage = Stage::open();
+    two(&mut stage);
+    let owner = owner_of(&mut stage, ANA);
+    link_computer(&mut stage, owner, None, Vec::new());
+    assert_eq!(stage.hosting(BO).standby, None, "the operator's come back");
+    assert_eq!(beats(&mut stage), Some((HostRole::Active, false)));
+
+    let mut stage = Stage::sole();
+    let (ana, _) = two(&mut stage);
+    let owner = owner_of(&mut stage, ANA);
+    let computer = link_computer(&mut stage, owner, None, Vec::new());
+    let hosting = stage.hosting(BO);
+    assert_eq!(hosting.mine, ana.host.host);
+    assert_eq!(hosting.standby.map(|seat| seat.host), Some(computer));
+    assert_eq!(hosting.term.epoch, Epoch(1), "nothing has moved");
+    assert_eq!(beats(&mut stage), Some((HostRole::Active, true)));
+    assert_eq!(roles(&mut stage, COMPUTER), [(Epoch(1), HostRole::Standby)]);
+    let to = (computer, COMPUTER, Epoch(1));
+    let asked = open_leg(&mut stage, BO, 2, to, vec![microphone()]);
+    assert!(asked.ticket.is_some(), "guests come by ticket, as always");
+
+    stage.unlink(COMPUTER);
+    stage.wait(Duration::from_secs(6));
+    assert_eq!(stage.hosting(BO).standby, None, "it is gone for good");
+    assert_eq!(beats(&mut stage), Some((HostRole::Active, false)));
+}

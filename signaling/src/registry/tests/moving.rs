@@ -224,6 +224,7 @@ fn a_participants_computer_is_asked_and_believes_only_what_is_signed() {
             role: HostRole::Next,
             grant: Some(grant),
             lease_ms: Some(6000),
+            beats: false,
             ..
         },
     ] = told.as_slice()

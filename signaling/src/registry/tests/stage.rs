@@ -56,8 +56,21 @@ impl Stage {
         stage
     }
 
+    /// An open service with one host that is the only one, for ever.
+    pub(super) fn sole() -> Self {
+        let mut limits = Limits::default();
+        limits.hosting.is_sole_server = true;
+        let mut stage = Self::with_limits(Access::Open, 0, limits);
+        stage.link(HOST, None, Vec::new());
+        stage
+    }
+
     /// A service that was just started, `age` seconds after the first moment.
     pub(super) fn empty(access: Access, age: u64) -> Self {
+        Self::with_limits(access, age, Limits::default())
+    }
+
+    fn with_limits(access: Access, age: u64, limits: Limits) -> Self {
         let now = Now {
             instant: Instant::now() + Duration::from_secs(age),
             unix_ms: (START + age) * 1000,
@@ -67,7 +80,7 @@ impl Stage {
             secret: secret(),
             ice_servers: Vec::new(),
             turn: Some(Turn::new(vec!["turn:a".to_owned()], "secret".to_owned())),
-            limits: Limits::default(),
+            limits,
             first_epoch: Epoch::FIRST,
         };
         let seed = [u8::try_from(age % 251).expect("small") + 1; 32];

@@ -94,6 +94,7 @@ export const de = {
   movingToServer: 'Zieht um: zum Server',
   whoCarries: 'Wer dieses Gespräch trägt',
   addressComputer: 'Dieser Computer sieht die Netzadresse aller, die mit ihm verbunden sind, auch deine, und sie sehen seine.',
+  addressStandby: '„{name}“ springt ein, wenn der Computer ausfällt, der den Anruf trägt, und sieht dafür schon jetzt deine Netzadresse. Wer den Server benutzt, zeigt sie ihm nicht.',
   addressAside: 'Du bist nur mit dem Server verbunden, der alles weitergibt. Dieser Computer sieht deine Netzadresse nicht.',
   movingText: 'Das Gespräch zieht um und geht dabei weiter. Klappt es nicht, bleibt es, wo es ist.',
   computers: 'Angebotene Computer',

@@ -92,6 +92,7 @@ export const en = {
   movingToServer: 'Moving to the server',
   whoCarries: 'Who carries this call',
   addressComputer: 'That computer sees the network address of everybody who is connected to it, yours too, and they see its address.',
+  addressStandby: '“{name}” takes over if the computer that carries the call dies, and sees your network address for that already. Whoever uses the server does not show it.',
   addressAside: 'You are connected to the server only, which passes everything on. That computer does not see your network address.',
   movingText: 'The call is moving while it goes on. If that does not work, it stays where it is.',
   computers: 'Computers that were offered',

@@ -150,6 +150,7 @@ fn serve(meeting: &mut Meeting, role: HostRole) {
         role,
         grant: None,
         lease_ms: None,
+        beats: false,
     });
 }
 

@@ -13,12 +13,13 @@ fn serve(epoch: u32, role: HostRole, lease_ms: Option<u32>) -> HostCommand {
         role,
         grant: lease_ms.map(|_| "signed".to_owned()),
         lease_ms,
+        beats: false,
     }
 }
 
 fn pulses(meeting: &Meeting, who: Who) -> Vec<u32> {
     let pulse = |message: &PathFromHost| match message {
-        PathFromHost::Pulse { count } => Some(*count),
+        PathFromHost::Pulse { count, .. } => Some(*count),
         PathFromHost::Slots { .. }
         | PathFromHost::Speakers { .. }
         | PathFromHost::Wanted { .. }
@@ -64,6 +65,41 @@ fn a_leased_host_says_twenty_times_a_second_that_it_forwards_and_no_other_host_d
     let before = pulses(&meeting, ana).len();
     pass(&mut meeting, Duration::from_millis(300));
     assert_eq!(pulses(&meeting, ana).len(), before);
+}
+
+#[test]
+fn a_host_that_hears_nobody_says_so_with_its_heartbeats() {
+    let mut meeting = Meeting::new(46);
+    let ana = meeting.join("ana", &[Source::Camera], 1);
+    let ben = meeting.join("ben", &[], 1);
+    let deaf = |meeting: &Meeting| {
+        let told = meeting.told(ben).iter().rev();
+        let mut pulses = told.filter_map(|message| {
+            if let PathFromHost::Pulse { deaf_ms, .. } = message {
+                Some(*deaf_ms)
+            } else {
+                None
+            }
+        });
+        pulses.next().unwrap()
+    };
+    pass(&mut meeting, Duration::from_secs(5));
+    meeting.command(serve(4, HostRole::Active, Some(6000)));
+    pass(&mut meeting, Duration::from_millis(190));
+    assert_eq!(deaf(&meeting), None, "nobody had anything to say before");
+    for frame in 0..30 {
+        meeting.publish_frame(ana, 0, frame == 0, 2);
+        meeting.advance(Duration::from_millis(33));
+        assert_eq!(deaf(&meeting), None, "one of them is heard");
+    }
+    pass(&mut meeting, Duration::from_millis(150));
+    assert_eq!(deaf(&meeting), None);
+    pass(&mut meeting, Duration::from_millis(150));
+    let said = deaf(&meeting).unwrap();
+    assert!((200..=340).contains(&said), "{said}");
+    meeting.publish_frame(ana, 0, true, 2);
+    pass(&mut meeting, Duration::from_millis(60));
+    assert_eq!(deaf(&meeting), None);
 }
 
 #[test]
