@@ -259,6 +259,7 @@ impl Call {
             Some(SessionEvent::Message(message)) => self.handle_message(message),
             Some(SessionEvent::Lost { reason, pause }) => {
                 self.is_joined = false;
+                self.note_signaling(true);
                 (self.said_step, self.is_loss_said) = (None, false);
                 let pause_ms = pause.as_millis();
                 self.news
@@ -315,6 +316,7 @@ impl Call {
             | ServiceMessage::HostChanged { .. }
             | ServiceMessage::LegClosed { .. }
             | ServiceMessage::Removed { .. }
+            | ServiceMessage::Heir { .. }
             | ServiceMessage::Pong { .. }
             | ServiceMessage::Unknown => {}
         }
@@ -421,6 +423,9 @@ impl Call {
         if self.plan.uses_server {
             self.session.say(PeerMessage::UseServer { always: true });
         }
+        // Whoever is somebody else now offers it anew: its token names who one was.
+        self.carrier = self.carrier.take().filter(|_| resumed);
+        self.note_signaling(false);
         self.offer_computer();
         self.settle_mutes();
     }

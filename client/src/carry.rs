@@ -7,10 +7,10 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use baton_protocol::{Epoch, HostKind, HostRole, RoomId, StepDownReason};
-use baton_server::link::{Credential, InvalidLink, RemoteLink, Trust, connect};
+use baton_protocol::{Epoch, HostKind, HostRole, ParticipantId, RoomId, StepDownReason};
+use baton_server::link::{Credential, InvalidLink, RemoteLink, Trust, connect_along};
 use baton_server::{Certificate, Host, HostConfig, HostLink, StartError};
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -18,8 +18,10 @@ use tokio::sync::mpsc;
 use crate::caps::Caps;
 use crate::invite::Secret;
 use crate::ramp::{ProbePlan, ProbeReport};
+use heir::{Heir, People};
 use keeper::Keeper;
 
+mod heir;
 mod keeper;
 mod processor;
 mod sleep;
@@ -48,6 +50,10 @@ pub(crate) struct CarrierPlan {
     /// Signaling is on this computer: then guests are too.
     pub(crate) is_loopback: bool,
     pub(crate) consent: Consent,
+    /// Who offers it.
+    pub(crate) owner: ParticipantId,
+    /// The call is on one computer alone, whose signaling somebody inherits.
+    pub(crate) has_heir: bool,
 }
 
 /// What this computer does for the others.
@@ -81,6 +87,12 @@ pub enum Carrying {
     SteppedDown {
         /// Why.
         reason: StepDownReason,
+    },
+    /// It serves signaling, because that of the call is gone; or not any more.
+    Signaling {
+        /// A link for newcomers, while it does.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        invite: Option<String>,
     },
     /// It cannot be offered.
     Failed {
@@ -116,6 +128,8 @@ enum Request {
     /// So many bytes went out for a probe.
     Spent(u64),
     Reflector(SocketAddr),
+    /// Signaling is away, with these people in the room; or it is there.
+    Signaling(Option<People>),
 }
 
 /// A computer that was offered. Dropping it takes the offer back.
@@ -132,14 +146,21 @@ impl Carrier {
         let certificate = Certificate::generate()
             .map_err(|error| CarrierError::Certificate(error.to_string()))?;
         let base = plan.signaling.trim_end_matches('/');
-        let link = connect(&RemoteLink {
+        let link = RemoteLink {
             url: base.strip_suffix("/ws").unwrap_or(base).to_owned(),
             credential: Credential::Fixed(plan.token.0.clone()),
             trust: plan.trust.clone(),
             name: plan.name.clone(),
             kind: HostKind::Participant,
             fingerprint: certificate.fingerprint(),
-        })?;
+        };
+        let (routes, route) = tokio::sync::watch::channel(link.route());
+        let heir = plan.has_heir.then(|| {
+            let call = (plan.room.clone(), plan.name.clone());
+            let own = (plan.owner, certificate.fingerprint());
+            Heir::new(call, own, link.route(), routes, Instant::now())
+        });
+        let link = connect_along(&link, route)?;
         let (commands, inbox) = mpsc::channel(QUEUE);
         let (outbox, messages) = mpsc::channel(QUEUE);
         let inner = HostLink {
@@ -149,7 +170,7 @@ impl Carrier {
         let host = start_host(&plan, &certificate, inner)?;
         let (requests, asked) = mpsc::channel(QUEUE);
         let (outgoing, news) = mpsc::channel(QUEUE);
-        let keeper = Keeper::new(plan, link, (commands, messages), host);
+        let keeper = Keeper::new(plan, (link, heir), (commands, messages), host);
         tokio::spawn(keeper.run(asked, outgoing));
         Ok(Self {
             requests,
@@ -185,6 +206,11 @@ impl Carrier {
     /// Another host, which tells under which address it sees this one.
     pub(crate) fn set_reflector(&self, server: SocketAddr) {
         self.ask(Request::Reflector(server));
+    }
+
+    /// Signaling is away, with these people in the room; or it is there.
+    pub(crate) fn note_signaling(&self, lost: Option<People>) {
+        self.ask(Request::Signaling(lost));
     }
 
     fn ask(&self, request: Request) {

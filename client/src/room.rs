@@ -117,6 +117,7 @@ impl Room {
             | ServiceMessage::Error { .. }
             | ServiceMessage::Hosting { .. }
             | ServiceMessage::HostToken { .. }
+            | ServiceMessage::Heir { .. }
             | ServiceMessage::Pong { .. }
             | ServiceMessage::Unknown => Vec::new(),
         }

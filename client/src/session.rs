@@ -15,7 +15,7 @@ use baton_server::link::{Lost, Socket, Trust, Unreachable, backoff};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use crate::invite::Secret;
+use crate::invite::{Invite, Secret};
 
 /// Where to, and as whom.
 #[derive(Clone, Debug)]
@@ -83,6 +83,8 @@ impl Session {
         let line = Line {
             entrance,
             resume: None,
+            heir: None,
+            is_at_heir: false,
             believed: None,
             attempt: 0,
             inbox,
@@ -122,6 +124,10 @@ impl From<Lost> for Ended {
 struct Line {
     entrance: Entrance,
     resume: Option<String>,
+    /// Where else signaling may be: each other try goes there.
+    heir: Option<Heir>,
+    /// The present try, or connection, is the heir's.
+    is_at_heir: bool,
     /// The newest term that one was told of as who one is.
     believed: Option<Epoch>,
     /// Tries since one was last joined.
@@ -130,7 +136,44 @@ struct Line {
     events: mpsc::Sender<SessionEvent>,
 }
 
+/// Who serves signaling when the service that the invite names is gone.
+struct Heir {
+    invites: Vec<Invite>,
+    resume: Option<String>,
+}
+
 impl Line {
+    /// Where the next try goes: home first, then in turn.
+    fn choose(&mut self) -> (String, Trust) {
+        let invites = self.heir.as_ref().map_or(&[][..], |heir| &heir.invites);
+        let invite = match invites.len() {
+            count if count > 0 && self.attempt % 2 == 1 => invites.get(self.attempt / 2 % count),
+            _ => None,
+        };
+        let chosen = invite.map(|invite| (invite.signaling.clone(), invite.trust()));
+        self.is_at_heir = chosen.is_some();
+        chosen.unwrap_or_else(|| (self.entrance.signaling.clone(), self.entrance.trust.clone()))
+    }
+
+    fn note_heir(&mut self, invites: &[String], resume: String) {
+        let invites = invites.iter().take(MOST_INVITES);
+        let invites: Vec<Invite> = invites.filter_map(|link| link.parse().ok()).collect();
+        // A place without a certificate to believe is not asked: anybody could be there.
+        let is_sure =
+            |invite: &Invite| invite.certificate.is_some() && invite.room == self.entrance.room;
+        let invites: Vec<Invite> = invites.into_iter().filter(is_sure).collect();
+        let resume = Some(resume);
+        self.heir = (!invites.is_empty()).then_some(Heir { invites, resume });
+    }
+
+    /// The token for where one is.
+    fn resume(&mut self) -> &mut Option<String> {
+        match &mut self.heir {
+            Some(heir) if self.is_at_heir => &mut heir.resume,
+            _ => &mut self.resume,
+        }
+    }
+
     async fn run(mut self) {
         let ended = loop {
             let ended = match self.connect().await {
@@ -140,7 +183,12 @@ impl Line {
             let Ended::Lost(reason) = ended else {
                 break ended;
             };
-            let pause = backoff(self.attempt, rand::random());
+            let attempt = match self.heir {
+                // Two places to look at, and people around who wait.
+                Some(_) => self.attempt.min(SOON),
+                None => self.attempt,
+            };
+            let pause = backoff(attempt, rand::random());
             self.attempt += 1;
             let lost = SessionEvent::Lost { reason, pause };
             if self.events.send(lost).await.is_err() {
@@ -172,11 +220,9 @@ impl Line {
         }
     }
 
-    async fn connect(&self) -> Result<Socket, String> {
-        let Entrance {
-            signaling, trust, ..
-        } = &self.entrance;
-        let opened = Socket::open(signaling.as_str(), trust).await;
+    async fn connect(&mut self) -> Result<Socket, String> {
+        let (signaling, trust) = self.choose();
+        let opened = Socket::open(signaling.as_str(), &trust).await;
         opened.map_err(|unreachable: Unreachable| unreachable.to_string())
     }
 
@@ -222,8 +268,14 @@ impl Line {
                 return Ok(());
             }
         };
+        if let ServiceMessage::Heir { invites, resume } = &message {
+            // The heir has one of its own; whose place is lost is for the service that one comes back to.
+            if !self.is_at_heir {
+                self.note_heir(invites, resume.clone());
+            }
+        }
         if let ServiceMessage::Joined(joined) = &message {
-            self.resume = Some(joined.resume.clone());
+            *self.resume() = Some(joined.resume.clone());
             self.believed = self.believed.filter(|_| joined.resumed);
             self.attempt = 0;
             *is_joined = true;
@@ -251,16 +303,18 @@ impl Line {
     fn handle_refusal(&mut self, code: ErrorCode, message: &str) -> Ended {
         let is_passing = matches!(code, ErrorCode::Internal | ErrorCode::TooFast);
         let is_about_resume = matches!(code, ErrorCode::Unauthorized | ErrorCode::NotFound)
-            && self.resume.take().is_some();
+            && self.resume().take().is_some();
         let message = message.to_owned();
-        if is_passing || is_about_resume {
+        // What the heir refuses, home may not.
+        if is_passing || is_about_resume || self.is_at_heir {
             Ended::Lost(message)
         } else {
             Ended::Over(Ending::Refused { code, message })
         }
     }
 
-    fn join(&self) -> PeerMessage {
+    fn join(&mut self) -> PeerMessage {
+        let resume = self.resume().clone();
         let Entrance {
             room, name, token, ..
         } = self.entrance.clone();
@@ -269,7 +323,7 @@ impl Line {
             room,
             name,
             token: token.map(|Secret(token)| token),
-            resume: self.resume.clone().map(|token| Resume {
+            resume: resume.map(|token| Resume {
                 token,
                 epoch: self.believed,
             }),
@@ -279,3 +333,82 @@ impl Line {
 
 /// Messages that wait in each direction.
 const QUEUE: usize = 256;
+
+/// Where there is an heir, pauses grow no longer than after so many tries: a second.
+const SOON: usize = 2;
+
+/// Addresses of an heir that are tried.
+const MOST_INVITES: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOME: &str = "wss://192.0.2.1:7880/ws";
+
+    fn line() -> Line {
+        let (_, inbox) = mpsc::channel(1);
+        let (events, _) = mpsc::channel(1);
+        Line {
+            entrance: Entrance {
+                signaling: HOME.to_owned(),
+                room: "kitchen".parse().unwrap(),
+                name: "Ana".to_owned(),
+                token: None,
+                trust: Trust::default(),
+            },
+            resume: Some("home".to_owned()),
+            heir: None,
+            is_at_heir: false,
+            believed: None,
+            attempt: 0,
+            inbox,
+            events,
+        }
+    }
+
+    fn tries(line: &mut Line) -> Vec<(String, Option<String>)> {
+        let tried = (0..5).map(|attempt| {
+            line.attempt = attempt;
+            let (url, _) = line.choose();
+            (url, line.resume().clone())
+        });
+        tried.collect()
+    }
+
+    #[test]
+    fn each_other_try_goes_to_the_heir_with_a_token_for_it() {
+        let mut line = line();
+        let home = (HOME.to_owned(), Some("home".to_owned()));
+        assert_eq!(tries(&mut line), vec![home.clone(); 5]);
+        let certificate = "ab".repeat(32);
+        let link = |rest: &str| format!("https://192.0.2.{rest}");
+        let invites = [
+            link(&format!("7:1/r/kitchen?token=x#sha256={certificate}")),
+            link(&format!("8:1/r/cellar#sha256={certificate}")),
+            link("9:1/r/kitchen"),
+            "nonsense".to_owned(),
+            link(&format!("10:1/r/kitchen#sha256={certificate}")),
+        ];
+        line.note_heir(&invites, "heir".to_owned());
+        let heir = |url: &str| (format!("wss://192.0.2.{url}:1/ws"), Some("heir".to_owned()));
+        let expected = [home.clone(), heir("7"), home.clone(), heir("10"), home];
+        assert_eq!(tries(&mut line), expected);
+    }
+
+    #[test]
+    fn what_the_heir_refuses_is_no_end() {
+        let mut line = line();
+        let link = format!("https://192.0.2.7:1/r/kitchen#sha256={}", "ab".repeat(32));
+        line.note_heir(&[link], "heir".to_owned());
+        line.attempt = 1;
+        line.choose();
+        let ended = line.handle_refusal(ErrorCode::Forbidden, "no");
+        assert!(matches!(ended, Ended::Lost(_)));
+        line.attempt = 2;
+        line.choose();
+        let ended = line.handle_refusal(ErrorCode::Forbidden, "no");
+        assert!(matches!(ended, Ended::Over(_)));
+        assert_eq!(line.resume().as_deref(), Some("home"));
+    }
+}

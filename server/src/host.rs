@@ -323,6 +323,7 @@ fn room_of(command: &HostCommand) -> Option<&RoomId> {
         HostCommand::Accepted { .. }
         | HostCommand::Deny { .. }
         | HostCommand::Remember { .. }
+        | HostCommand::Inherit { .. }
         | HostCommand::Unknown => None,
     }
 }

@@ -32,7 +32,10 @@ impl Serving {
         router: Router,
         tls: Option<RustlsConfig>,
     ) -> io::Result<Self> {
-        let listener = listen(address)?;
+        Self::on(listen(address)?, router, tls)
+    }
+
+    fn on(listener: TcpListener, router: Router, tls: Option<RustlsConfig>) -> io::Result<Self> {
         let bound = listener.local_addr()?;
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let handle = Handle::new();
@@ -68,8 +71,51 @@ impl Serving {
     }
 }
 
-/// Not every system lets IPv4 in at `[::]` unless it is told to.
+/// A port that is one's own, and where nobody is let in yet: the system refuses whoever comes.
+#[derive(Debug)]
+pub struct Reserved(Socket);
+
+impl Reserved {
+    /// Port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When it is taken.
+    pub fn at(address: SocketAddr) -> io::Result<Self> {
+        bind(address).map(Self)
+    }
+
+    /// With the port that was chosen.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        let address = self.0.local_addr()?;
+        address
+            .as_socket()
+            .ok_or_else(|| io::Error::other("no address of the internet"))
+    }
+
+    /// Lets people in from now on. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the system does not listen.
+    pub fn serve(self, router: Router, tls: Option<RustlsConfig>) -> io::Result<Serving> {
+        Serving::on(listening(self.0)?, router, tls)
+    }
+}
+
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    listening(bind(address)?)
+}
+
+fn listening(socket: Socket) -> io::Result<TcpListener> {
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// Not every system lets IPv4 in at `[::]` unless it is told to.
+fn bind(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -82,9 +128,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 /// Page and signaling as one site. What a page may do is said by the page's own headers; these hold for every answer.

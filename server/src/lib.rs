@@ -22,6 +22,7 @@ pub mod link;
 pub mod papers;
 pub mod standalone;
 mod stop;
+pub mod successor;
 
 pub use baton_engine::sdp::Fingerprint;
 pub use baton_engine::transport::Certificate;

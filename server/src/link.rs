@@ -16,7 +16,7 @@ mod socket;
 
 pub use backoff::backoff;
 pub use credential::Credential;
-pub use remote::{InvalidLink, RemoteLink, connect};
+pub use remote::{InvalidLink, RemoteLink, Route, connect, connect_along, is_reached};
 pub use roster::Roster;
 pub use socket::{InvalidAuthorities, Lost, Socket, Trust, Unreachable};
 

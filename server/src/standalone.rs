@@ -19,7 +19,7 @@ use crate::http::{Serving, site};
 use crate::link::local_link;
 use addresses::for_guests;
 
-mod addresses;
+pub(crate) mod addresses;
 
 /// How a standalone call is set up.
 #[derive(Clone, Debug)]
@@ -201,7 +201,7 @@ fn service_config(access: Access, secret: Secret) -> ServiceConfig {
 }
 
 /// Both families, where the system has both.
-fn everywhere() -> IpAddr {
+pub(crate) fn everywhere() -> IpAddr {
     let v6 = IpAddr::from(Ipv6Addr::UNSPECIFIED);
     match UdpSocket::bind((v6, 0)) {
         Ok(_) => v6,

@@ -46,6 +46,12 @@ impl InviteCode {
         Self((0..16).map(letter).collect())
     }
 
+    /// A code that somebody else made.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_code = text.len() == 16 && text.bytes().all(|byte| LETTERS.contains(&byte));
+        is_code.then(|| Self(text.to_owned()))
+    }
+
     /// For a link.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -102,6 +108,10 @@ mod tests {
         one[0] = 0;
         one[9] = 1;
         assert_eq!(InviteCode::from_random(one).as_str(), "3222222222222222");
+        let same = InviteCode::parse("3222222222222222").unwrap();
+        assert!(same.is("3222222222222222"));
+        assert!(InviteCode::parse("1222222222222222").is_none());
+        assert!(InviteCode::parse("322222222222222").is_none());
     }
 
     #[test]

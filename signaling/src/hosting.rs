@@ -18,7 +18,7 @@ use election::{Election, Judgement, Line};
 use losses::Losses;
 use moves::Move;
 
-use crate::registry::HostingChange;
+use crate::registry::{Heir, HostingChange};
 
 pub use election::ElectionRules;
 pub use moves::MoveRules;
@@ -30,6 +30,8 @@ pub struct HostingRules {
     pub policy: HostingPolicy,
     /// Computers stand by for a server too: it is the only one, and one that dies does not come back.
     pub is_sole_server: bool,
+    /// Certificate of the computer that this service itself runs on: its host's word needs no proof.
+    pub own: Option<String>,
     /// A participant's computer stops this long after it last asked to go on.
     pub lease: Duration,
     /// After this a renewal is late, and one guest that hears nothing is believed.
@@ -47,6 +49,7 @@ impl Default for HostingRules {
         Self {
             policy: HostingPolicy::Auto,
             is_sole_server: false,
+            own: None,
             lease: Duration::from_secs(6),
             renewal_late: Duration::from_secs(3),
             drain: Duration::from_secs(10),
@@ -115,6 +118,9 @@ pub(crate) struct Baton {
     pub(crate) believed: Epoch,
     /// Epochs of an earlier life may be unknown here, so the next one leaves room for them, and is this at least.
     pub(crate) leaps: Option<Epoch>,
+    /// Who serves signaling if this service dies, and how often that has changed.
+    pub(crate) heir: Option<Heir>,
+    pub(crate) heir_count: u32,
     /// The earliest timer that will look at the room.
     pub(crate) armed: Option<Instant>,
 }
@@ -178,6 +184,8 @@ impl Baton {
             is_recalled: false,
             believed: Epoch(0),
             leaps: None,
+            heir: None,
+            heir_count: 0,
             armed: None,
         }
     }

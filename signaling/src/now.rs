@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use baton_protocol::Epoch;
+
 /// One moment on both clocks: the monotonic one for deadlines, the wall clock for tokens and chat.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
@@ -16,4 +18,14 @@ impl Now {
     pub fn unix_s(self) -> u64 {
         self.unix_ms / 1000
     }
+
+    /// Higher than what an earlier life of the service, or one before that, can have given out: it would have had to change hosts of
+    /// one room eight times a second, from its start to its end.
+    pub(crate) fn first_epoch(self) -> Epoch {
+        let epoch = self.unix_s().saturating_sub(NEW_YEAR_2026) * 8;
+        Epoch(u32::try_from(epoch).unwrap_or(u32::MAX / 2)).max(Epoch::FIRST)
+    }
 }
+
+/// In seconds since 1970.
+const NEW_YEAR_2026: u64 = 1_767_225_600;

@@ -31,6 +31,8 @@ pub(crate) struct Participant {
     pub(crate) uses_server: bool,
     /// Which word about the room's hosts they were told last on their present socket.
     pub(crate) told: Option<(u32, Stay)>,
+    /// Of which heir of the service, and in which term, they were told last on their present socket.
+    pub(crate) told_heir: Option<(u32, Epoch)>,
     pub(crate) legs: BTreeMap<LegId, Leg>,
 }
 
@@ -149,7 +151,8 @@ impl Participant {
 
     /// Do the others see this participant?
     pub(crate) fn is_visible(&self) -> bool {
-        !self.grants.hidden && !matches!(self.presence, Presence::Unclaimed { .. })
+        let is_known = !matches!(self.presence, Presence::Unclaimed { .. });
+        !self.grants.hidden && (is_known || !self.name.is_empty())
     }
 
     /// Is there room for `leg`?

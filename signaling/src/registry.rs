@@ -40,6 +40,7 @@ use crate::token::{ComputerOwner, Keys, Secret};
 use crate::turn::Turn;
 
 pub use admin::RoomView;
+pub(crate) use baton::Heir;
 pub use baton::{CandidateView, HostingChange, HostingOrder, HostingView, LineView};
 use negotiation::Offer;
 use session::Session;
@@ -140,6 +141,8 @@ pub struct Registry {
     /// Signs grants and tickets.
     signer: GrantSigner,
     rng: StdRng,
+    /// Names of people whom an earlier signaling elsewhere knew, and who cannot say them here.
+    introduced: BTreeMap<(RoomId, ParticipantId), String>,
     /// A random number per start: tells resume tokens of this life from those of an earlier one.
     life: u64,
     started: Instant,
@@ -208,6 +211,7 @@ impl Registry {
             keys,
             own,
             signer: GrantSigner::new(&config.secret),
+            introduced: BTreeMap::new(),
             life: rng.next_u64(),
             rng,
             started: now.instant,
@@ -249,6 +253,15 @@ impl Registry {
         participant.told = None;
         self.outputs.extend(room.announce(seat.participant));
         self.tend(&seat.room, now);
+    }
+
+    /// These people were in a room that another signaling served until now. Who is not introduced is nameless and unseen before they
+    /// come back.
+    pub fn introduce(&mut self, room: &RoomId, people: Vec<(ParticipantId, String)>) {
+        let most = self.config.limits.participants;
+        for (who, name) in people.into_iter().take(most) {
+            self.introduced.insert((room.clone(), who), name);
+        }
     }
 
     /// A host's link came up. `subject` is that of its token.

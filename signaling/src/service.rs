@@ -25,7 +25,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use axum::Router;
 use axum::routing::get;
 use baton_protocol::{
-    Epoch, HostCommand, HostHello, HostKind, HostMessage, IceServer, PROTOCOL_VERSION,
+    HostCommand, HostHello, HostKind, HostMessage, IceServer, PROTOCOL_VERSION, ParticipantId,
     ParticipantInfo, RoomId,
 };
 use rand::TryRng;
@@ -120,7 +120,7 @@ impl Service {
             ice_servers: config.ice_servers.clone(),
             turn: config.turn.clone(),
             limits: config.limits.clone(),
-            first_epoch: first_epoch(now().unix_s()),
+            first_epoch: now().first_epoch(),
         };
         let mut seed = [0; 32];
         SysRng
@@ -225,6 +225,12 @@ impl Service {
             .map_or_else(Vec::new, |view| view.participants)
     }
 
+    /// These people were in a room that another signaling served until now.
+    pub async fn introduce(&self, room: RoomId, people: Vec<(ParticipantId, String)>) {
+        self.ask(move |registry, _| registry.introduce(&room, people))
+            .await;
+    }
+
     /// Ends a call: everybody is sent away and told so.
     pub async fn close_room(&self, room: &RoomId) {
         let room = room.clone();
@@ -317,16 +323,6 @@ fn now() -> Now {
         unix_ms: u64::try_from(millis).unwrap_or(u64::MAX),
     }
 }
-
-/// Higher than what an earlier life of the service, or one before that, can have given out: it would have had to change hosts of one
-/// room eight times a second, from its start to its end.
-fn first_epoch(unix_s: u64) -> Epoch {
-    let epoch = unix_s.saturating_sub(NEW_YEAR_2026) * 8;
-    Epoch(u32::try_from(epoch).unwrap_or(u32::MAX / 2)).max(Epoch::FIRST)
-}
-
-/// In seconds since 1970.
-const NEW_YEAR_2026: u64 = 1_767_225_600;
 
 /// Host of the same process, which needs no token. No token has an empty subject.
 const LOCAL_SUBJECT: &str = "";

@@ -185,6 +185,7 @@ impl Guest {
             | ServiceMessage::ParticipantLeft { .. }
             | ServiceMessage::MutedByModerator { .. }
             | ServiceMessage::Chat { .. }
+            | ServiceMessage::Heir { .. }
             | ServiceMessage::Pong { .. }
             | ServiceMessage::Unknown => {}
         }

@@ -320,6 +320,7 @@ impl Process {
             }
             HostCommand::Accepted { .. }
             | HostCommand::CloseBridge { .. }
+            | HostCommand::Inherit { .. }
             | HostCommand::Lease { .. }
             | HostCommand::ProbeUplink { .. }
             | HostCommand::RestartIce { .. }
@@ -429,5 +430,6 @@ fn fitness() -> Fitness {
         guests_cap: None,
         objections: Vec::new(),
         reached: Vec::new(),
+        signaling: None,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::tally::Tally;
-use crate::world::World;
+use crate::world::{SOLE, World};
 
 /// Seeds of every `cargo test`.
 const USUAL: u64 = 4000;
@@ -111,6 +111,13 @@ fn never_two_hosts_in_one_epoch_and_never_media_for_somebody_not_admitted() {
     }
     let count = number("BATON_RUNS").unwrap_or(USUAL);
     let total = sweep(number("BATON_FIRST").unwrap_or(0), count);
+    assert_it_happened(&total, count);
+}
+
+#[test]
+fn nor_where_computers_stand_by_for_the_only_server() {
+    let count = number("BATON_RUNS").unwrap_or(USUAL) / 4;
+    let total = sweep(SOLE + number("BATON_FIRST").unwrap_or(0), count);
     assert_it_happened(&total, count);
 }
 

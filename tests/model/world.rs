@@ -96,7 +96,11 @@ pub(crate) struct World {
     moving: Option<Epoch>,
 }
 
+/// See [`World::new`].
+pub(crate) const SOLE: u64 = 1 << 40;
+
 impl World {
+    /// In runs from [`SOLE`] on the server is the only one, and computers stand by for it.
     pub(crate) fn new(seed: u64, traced: bool) -> Self {
         let mut dice = Dice::new(seed);
         let secret = Secret::new("a secret of the model, long enough").expect("32 bytes");
@@ -122,6 +126,7 @@ impl World {
         limits.hosting = HostingRules {
             policy: policy.unwrap_or_default(),
             election: quick_elections(),
+            is_sole_server: seed >= SOLE,
             ..limits.hosting
         };
         let mut world = Self {

@@ -132,6 +132,10 @@ fn sentence_of_carrying(carrying: &Carrying) -> Option<String> {
             };
             format!("this computer hands the call back: {why}")
         }
+        Carrying::Signaling {
+            invite: Some(invite),
+        } => format!("signaling is gone; this computer serves it, newcomers come by {invite}"),
+        Carrying::Signaling { invite: None } => "signaling is back".to_owned(),
         Carrying::Failed { reason } => format!("this computer cannot carry a call: {reason}"),
     })
 }

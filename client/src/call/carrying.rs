@@ -19,7 +19,7 @@ impl Call {
 
     /// Signaling lets this computer in as a host of this room.
     pub(super) fn handle_host_token(&mut self, token: String) {
-        let Some(consent) = self.plan.hosting.clone() else {
+        let (Some(consent), Some(room)) = (self.plan.hosting.clone(), &self.room) else {
             return;
         };
         let plan = CarrierPlan {
@@ -30,6 +30,8 @@ impl Call {
             trust: self.plan.trust.clone(),
             is_loopback: self.plan.invite.is_loopback,
             consent,
+            owner: room.me(),
+            has_heir: self.plan.invite.certificate.is_some(),
         };
         match Carrier::start(plan) {
             Ok(carrier) => self.carrier = Some(carrier),
@@ -47,6 +49,15 @@ impl Call {
             Some(news) => self.news.push_back(CallEvent::Carrying(news)),
             None => self.carrier = None,
         }
+    }
+
+    /// Signaling is away, or there again: this computer may have to serve it.
+    pub(super) fn note_signaling(&self, is_lost: bool) {
+        let (Some(carrier), Some(room)) = (&self.carrier, &self.room) else {
+            return;
+        };
+        let people = room.participants().map(|one| (one.id, one.name.clone()));
+        carrier.note_signaling(is_lost.then(|| people.collect()));
     }
 
     /// Hands the call back, if this computer carries it. False where it does not.

@@ -8,6 +8,7 @@ use baton_server::{Host, HostLink, Snapshots};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::heir::Heir;
 use super::processor::Processor;
 use super::sleep::Sleep;
 use super::watch::Watch;
@@ -19,6 +20,7 @@ use crate::ramp::ProbePlan;
 pub(super) struct Keeper {
     plan: CarrierPlan,
     link: HostLink,
+    heir: Option<Heir>,
     to_host: mpsc::Sender<HostCommand>,
     from_host: mpsc::Receiver<HostMessage>,
     host: Host,
@@ -36,7 +38,7 @@ pub(super) struct Keeper {
 impl Keeper {
     pub(super) fn new(
         plan: CarrierPlan,
-        link: HostLink,
+        (link, heir): (HostLink, Option<Heir>),
         (to_host, from_host): (mpsc::Sender<HostCommand>, mpsc::Receiver<HostMessage>),
         host: Host,
     ) -> Self {
@@ -50,6 +52,7 @@ impl Keeper {
         Self {
             plan,
             link,
+            heir,
             to_host,
             from_host,
             host,
@@ -85,11 +88,23 @@ impl Keeper {
                     None => break,
                 },
                 Some(message) = self.from_host.recv() => self.handle_message(message).await,
-                _ = ticks.tick() => self.handle_tick().await,
+                _ = ticks.tick() => {
+                    self.handle_tick().await;
+                    if let Some(heir) = &mut self.heir
+                        && let Some(one) = heir.tick(Instant::now()).await
+                    {
+                        let _ = news.try_send(News::Said(one));
+                    }
+                }
                 request = requests.recv() => match request {
                     Some(Request::StepDown(reason)) => self.step_down(reason).await,
                     Some(Request::Spent(bytes)) => self.ledger.add(bytes, SystemTime::now()),
                     Some(Request::Reflector(server)) => self.set_reflector(server).await,
+                    Some(Request::Signaling(lost)) => {
+                        if let Some(heir) = &mut self.heir {
+                            heir.note_signaling(lost, Instant::now());
+                        }
+                    }
                     None => break,
                 },
             }
@@ -145,6 +160,14 @@ impl Keeper {
             }
         }
         self.watch.note_command(&command);
+        if let Some(heir) = &mut self.heir {
+            let before = heir.place();
+            heir.note_command(&command, SystemTime::now());
+            // Signaling may be gone before the next turn.
+            if heir.place() != before {
+                self.say_fitness().await;
+            }
+        }
         // The host is gone with this task only.
         let _ = self.to_host.send(command).await;
     }
@@ -178,15 +201,21 @@ impl Keeper {
             self.step_down(reason).await;
         }
         if self.ticks.is_multiple_of(FITNESS_EVERY) {
-            let free = self.processor.free_percent();
-            let fitness = self.watch.fitness(&conditions, free);
-            let room = self.plan.room.clone();
-            self.say(HostMessage::Fitness { room, fitness }).await;
+            self.say_fitness().await;
         }
         if self.ticks % SAVE_EVERY == SAVE_EVERY - 1 {
             self.save();
         }
         self.ticks += 1;
+    }
+
+    async fn say_fitness(&mut self) {
+        let conditions = self.conditions();
+        let free = self.processor.free_percent();
+        let mut fitness = self.watch.fitness(&conditions, free);
+        fitness.signaling = self.heir.as_ref().and_then(Heir::place);
+        let room = self.plan.room.clone();
+        self.say(HostMessage::Fitness { room, fitness }).await;
     }
 
     fn conditions(&mut self) -> Conditions {

@@ -95,6 +95,7 @@ impl Watch {
             | HostCommand::AnswerBridge { .. }
             | HostCommand::JoinBridge { .. }
             | HostCommand::CloseBridge { .. }
+            | HostCommand::Inherit { .. }
             | HostCommand::Unknown => {}
         }
     }
@@ -207,6 +208,7 @@ impl Watch {
                 .into_iter()
                 .map(|who| (who, round_trip(who)))
                 .collect(),
+            signaling: None,
         }
     }
 }

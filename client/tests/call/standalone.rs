@@ -1,7 +1,7 @@
 //! A computer that carries a call alone, as its owner starts it, and guests who come by its link.
 
-use baton_client::{Call, CallEvent, Ending, Invite, Plan};
-use baton_protocol::{LeaveReason, Source};
+use baton_client::{Call, CallEvent, Carrying, Consent, Ending, Invite, Plan};
+use baton_protocol::{HostKind, Hosting, LeaveReason, Source};
 use baton_server::link::Trust;
 use serde_json::Value;
 
@@ -108,4 +108,41 @@ fn a_certificate_is_kept_and_links_are_not() {
     assert_eq!(seen[0].0, seen[1].0);
     assert_ne!(seen[1].0, seen[2].0);
     assert!(seen[0].1 != seen[1].1 && seen[0].2 != seen[1].2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_find_signaling_on_a_guest_s_computer_when_the_laptop_is_gone() {
+    let folder = Folder::new();
+    let (program, ready) = start(&folder, &[]);
+    let mut ben = Guest::of(Call::join(Plan {
+        hosting: Some(Consent::default()),
+        computer: "Ben's computer".to_owned(),
+        ..plan(&ready, "Ben")
+    }));
+    let mut cleo = Guest::of(Call::join(plan(&ready, "Cleo")));
+    let has_standby =
+        |event: &CallEvent| matches!(event, CallEvent::Connected { leg } if leg.0 > 1);
+    tokio::join!(
+        ben.until("a leg to the own computer", has_standby),
+        cleo.until("a leg to Ben's computer", has_standby),
+    );
+    program.signal("KILL");
+    let serves = |event: &CallEvent| {
+        let signaling = |one: &Carrying| matches!(one, Carrying::Signaling { invite: Some(link) } if link.starts_with("https://"));
+        matches!(event, CallEvent::Carrying(one) if signaling(one))
+    };
+    let is_back = |event: &CallEvent| matches!(event, CallEvent::Joined { resumed: true, .. });
+    let carries = |event: &CallEvent| {
+        let of_ben = |hosting: &Hosting| hosting.term.kind == HostKind::Participant;
+        matches!(event, CallEvent::Hosting { hosting } if of_ben(hosting))
+    };
+    tokio::join!(
+        ben.until("signaling on Ben's computer", serves),
+        cleo.until("welcomed as who one was", is_back),
+    );
+    tokio::join!(
+        ben.until("the call is Ben's computer's", carries),
+        cleo.until("the call is Ben's computer's", carries),
+    );
+    assert_eq!(cleo.names(), ["Ben", "Cleo"]);
 }

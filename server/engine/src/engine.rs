@@ -274,6 +274,7 @@ impl Engine {
             | HostCommand::ProbeUplink { .. }
             | HostCommand::Deny { .. }
             | HostCommand::Remember { .. }
+            | HostCommand::Inherit { .. }
             | HostCommand::Unknown => {}
         }
     }

@@ -203,6 +203,7 @@ impl Tenure {
             | HostCommand::Deny { .. }
             | HostCommand::Remember { .. }
             | HostCommand::CloseBridge { .. }
+            | HostCommand::Inherit { .. }
             | HostCommand::Unknown => {}
         }
         Verdict::Pass(command)

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use baton_engine::sdp::Fingerprint;
 use baton_protocol::{HostCommand, HostHello, HostId, HostKind, HostMessage, PROTOCOL_VERSION};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, Request, header::AUTHORIZATION};
@@ -33,6 +33,17 @@ pub struct RemoteLink {
     pub fingerprint: Fingerprint,
 }
 
+/// Where signaling is at the moment, as in [`RemoteLink`].
+#[derive(Clone)]
+pub struct Route {
+    /// Base address.
+    pub url: String,
+    /// Host token.
+    pub credential: Credential,
+    /// Whose certificates are believed.
+    pub trust: Trust,
+}
+
 /// The address or the token cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidLink {
@@ -51,12 +62,22 @@ pub enum InvalidLink {
 
 /// Starts the link. It lives until the host drops its end; must be called inside a tokio runtime.
 pub fn connect(link: &RemoteLink) -> Result<HostLink, InvalidLink> {
+    let (_, routes) = watch::channel(link.route());
+    connect_along(link, routes)
+}
+
+/// The same, where signaling may move: the link follows the newest of `routes` at once.
+pub fn connect_along(
+    link: &RemoteLink,
+    routes: watch::Receiver<Route>,
+) -> Result<HostLink, InvalidLink> {
     // What cannot work is told at once.
-    request(link)?;
+    request(&link.route())?;
     let (commands, command_inbox) = mpsc::channel(QUEUE);
     let (message_outbox, messages) = mpsc::channel(QUEUE);
     let session = Session {
         link: link.clone(),
+        routes,
         host: None,
         roster: Roster::default(),
         commands,
@@ -69,8 +90,33 @@ pub fn connect(link: &RemoteLink) -> Result<HostLink, InvalidLink> {
     })
 }
 
-fn request(link: &RemoteLink) -> Result<Request<()>, InvalidLink> {
-    let base = link.url.trim_end_matches('/');
+/// Is signaling there, and does it know this host's token?
+pub async fn is_reached(route: &Route) -> bool {
+    let Ok(request) = request(route) else {
+        return false;
+    };
+    match Socket::open(request, &route.trust).await {
+        Ok(socket) => {
+            socket.close().await;
+            true
+        }
+        Err(_) => false,
+    }
+}
+
+impl RemoteLink {
+    /// Where it goes at first.
+    pub fn route(&self) -> Route {
+        Route {
+            url: self.url.clone(),
+            credential: self.credential.clone(),
+            trust: self.trust.clone(),
+        }
+    }
+}
+
+fn request(route: &Route) -> Result<Request<()>, InvalidLink> {
+    let base = route.url.trim_end_matches('/');
     let base = match base.split_once("://") {
         Some(("http", rest)) => format!("ws://{rest}"),
         Some(("https", rest)) => format!("wss://{rest}"),
@@ -80,7 +126,7 @@ fn request(link: &RemoteLink) -> Result<Request<()>, InvalidLink> {
         .into_client_request()
         .map_err(|error| InvalidLink::Url(error.to_string()))?;
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
-    let token = link
+    let token = route
         .credential
         .token(since_1970.map_or(0, |since| since.as_secs()))?;
     let bearer = format!("Bearer {token}");
@@ -92,6 +138,7 @@ fn request(link: &RemoteLink) -> Result<Request<()>, InvalidLink> {
 
 struct Session {
     link: RemoteLink,
+    routes: watch::Receiver<Route>,
     host: Option<HostId>,
     roster: Roster,
     commands: mpsc::Sender<HostCommand>,
@@ -144,6 +191,7 @@ impl Session {
         loop {
             tokio::select! {
                 () = &mut rest => return Ok(()),
+                () = moved(&mut self.routes) => return Ok(()),
                 message = self.messages.recv() => match message {
                     Some(message) => self.roster.note_message(&message),
                     None => return Err(()),
@@ -152,9 +200,10 @@ impl Session {
         }
     }
 
-    async fn open(&self) -> Result<Socket, String> {
-        let request = request(&self.link).map_err(|invalid| invalid.to_string())?;
-        let opened = Socket::open(request, &self.link.trust).await;
+    async fn open(&mut self) -> Result<Socket, String> {
+        let route = self.routes.borrow_and_update().clone();
+        let request = request(&route).map_err(|invalid| invalid.to_string())?;
+        let opened = Socket::open(request, &route.trust).await;
         opened.map_err(|unreachable| match unreachable {
             Unreachable::Refused => {
                 "signaling refused the host token; check host_token, or that both sides have the same secret".to_owned()
@@ -181,6 +230,10 @@ impl Session {
                     }
                     Err(lost) => return lost.into(),
                 },
+                () = moved(&mut self.routes) => {
+                    socket.close().await;
+                    return Ended::Lost("signaling is elsewhere now".to_owned());
+                }
                 message = self.messages.recv() => {
                     let Some(message) = message else {
                         socket.close().await;
@@ -226,6 +279,14 @@ impl Session {
             rooms: self.roster.rooms(),
             denials: self.roster.denials(),
         }
+    }
+}
+
+/// When there is another route.
+async fn moved(routes: &mut watch::Receiver<Route>) {
+    if routes.changed().await.is_err() {
+        // Nobody can name another one any more.
+        std::future::pending().await
     }
 }
 

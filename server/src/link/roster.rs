@@ -104,6 +104,7 @@ impl Roster {
             | HostCommand::AnswerBridge { .. }
             | HostCommand::JoinBridge { .. }
             | HostCommand::CloseBridge { .. }
+            | HostCommand::Inherit { .. }
             | HostCommand::Unknown => {}
         }
     }

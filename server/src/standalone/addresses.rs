@@ -7,7 +7,7 @@ use crate::host::announce::is_usable;
 
 /// For a listener bound to `bound`: that address, or all of the interfaces that are up where it is bound to every one.
 /// Without any network that of this computer alone.
-pub(super) fn for_guests(bound: SocketAddr) -> io::Result<Vec<SocketAddr>> {
+pub(crate) fn for_guests(bound: SocketAddr) -> io::Result<Vec<SocketAddr>> {
     if !bound.ip().is_unspecified() {
         return Ok(vec![bound]);
     }

@@ -142,6 +142,17 @@ pub enum HostCommand {
         /// [`crate::TicketClaims`] for participant 0 on the leg with the bridge's number, signed.
         ticket: String,
     },
+    /// If this service dies with the only computer that it runs on, this computer serves signaling (see [`crate::Fitness::signaling`]),
+    /// for as long as it carries the call or stands by.
+    Inherit {
+        /// Which room.
+        room: RoomId,
+        /// What it signs with then: made for it alone. Base64url without padding.
+        secret: String,
+        /// What guests show in the place of a token; absent where there is no such thing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<String>,
+    },
     /// To both: the bridge is not needed any more.
     CloseBridge {
         /// Which room.

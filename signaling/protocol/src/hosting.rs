@@ -201,6 +201,18 @@ pub struct Fitness {
     /// Participants to whom it has a working leg (by a real ICE pair), and the round trip to each in milliseconds.
     #[serde(default)]
     pub reached: Vec<(ParticipantId, u32)>,
+    /// Where it would serve signaling, should the service die with the only computer that it runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signaling: Option<SignalingPlace>,
+}
+
+/// Where signaling would be, once it is needed there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignalingPlace {
+    /// Addresses of the room's page (`https://…/r/room`), the likeliest first.
+    pub urls: Vec<String>,
+    /// SHA-256 of the certificate, which nobody vouches for: 64 hex digits.
+    pub sha256: String,
 }
 
 /// What a computer is fed by.

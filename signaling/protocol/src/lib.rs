@@ -30,7 +30,8 @@ pub use host::{
 };
 pub use hosting::{
     CandidateInfo, Fitness, GrantClaims, HostLoad, HostRole, HostSeat, Hosting, HostingPolicy,
-    LineQuality, MovePhase, MoveStep, Moving, PowerSource, StepDownReason, TicketClaims,
+    LineQuality, MovePhase, MoveStep, Moving, PowerSource, SignalingPlace, StepDownReason,
+    TicketClaims,
 };
 pub use id::{HostId, InvalidRoomId, LegId, ParticipantId, RoomId, TrackId};
 pub use line::{Direction, LineReport, LineScore, Score};

@@ -270,6 +270,13 @@ pub enum ServiceMessage {
         /// All of it.
         hosting: Hosting,
     },
+    /// Where signaling will be, should it die with the only computer that it runs on: an heir has been chosen, or another one.
+    Heir {
+        /// Invite links; what follows `#sha256=` is the only certificate to be believed there.
+        invites: Vec<String>,
+        /// [`Resume::token`] for the heir.
+        resume: String,
+    },
     /// With this the participant's own program opens a link at `/host`, for this room only.
     HostToken {
         /// A bearer token.

@@ -19,10 +19,12 @@ use crate::room::Room;
 mod bridges;
 mod computers;
 mod elections;
+mod heirs;
 mod requests;
 mod view;
 mod words;
 
+pub(crate) use heirs::Heir;
 pub use view::{CandidateView, HostingChange, HostingOrder, HostingView, LineView};
 
 impl Registry {
@@ -39,6 +41,7 @@ impl Registry {
         self.tell_hosts(room, now);
         self.tend_bridges(room, now);
         self.spread_hosting(room);
+        self.tend_heir(room, now);
         self.arm(room, now);
     }
 
@@ -410,7 +413,9 @@ impl Registry {
             entry.baton.renewed = is_computer.then_some(now.instant);
             return;
         }
-        let is_needed = entry.term.kind == HostKind::Participant || epoch < Epoch::FIRST;
+        let is_needed = entry.term.kind == HostKind::Participant
+            || epoch < Epoch::FIRST
+            || self.config.limits.hosting.is_sole_server;
         let why = "after a restart nobody else claimed it";
         entry.baton.reason = Some(why.to_owned());
         if is_linked {

@@ -61,7 +61,11 @@ impl Registry {
             let baton = &mut entry.baton;
             baton.newest = baton.newest.max(term.epoch);
             if baton.guess.is_some() && entry.term.epoch < term.epoch {
-                entry.term = term.clone();
+                let waits = std::mem::replace(&mut entry.term, term.clone());
+                // It knew no term because it only stood by.
+                if waits.epoch == UNKNOWN && waits.host != term.host {
+                    baton.standby.get_or_insert(waits.host);
+                }
             }
             return true;
         }
@@ -160,10 +164,17 @@ impl Registry {
         true
     }
 
+    /// Does this service itself run on that computer?
+    pub(super) fn is_own(&self, host: HostId) -> bool {
+        let own = self.config.limits.hosting.own.as_deref();
+        own.is_some() && self.hosts.fingerprint(host) == own
+    }
+
     /// Does a host say, and prove if it must, that it carries the room?
     fn claims_term(&self, host: HostId, roster: &RosterRoom, now: Now) -> bool {
         match (self.hosts.kind(host), roster.role) {
             (Some(HostKind::Central), None | Some(HostRole::Active)) => true,
+            (Some(HostKind::Participant), Some(HostRole::Active)) if self.is_own(host) => true,
             (Some(HostKind::Participant), Some(HostRole::Active)) => {
                 let verifier = GrantVerifier::new(self.signer.public_key());
                 let grant = roster.grant.as_deref().zip(verifier.ok());

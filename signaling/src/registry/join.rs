@@ -46,7 +46,9 @@ impl Registry {
             && let Some(participant) = self.resume(connection, &join.room, &resume.token, now)?
         {
             self.resumes += 1;
-            self.note_belief(&join.room, resume.epoch.unwrap_or(Epoch(0)));
+            let believed = resume.epoch.unwrap_or(Epoch(0));
+            self.hear_of_heir(&join.room, believed, now);
+            self.note_belief(&join.room, believed);
             self.welcome(connection, &join.room, participant, protocol, true, now);
             self.tend(&join.room, now);
             return Ok(());
@@ -175,6 +177,7 @@ impl Registry {
             life: self.life,
             presence,
             told: None,
+            told_heir: None,
             uses_server: false,
             legs: std::collections::BTreeMap::new(),
         };
@@ -316,6 +319,7 @@ impl Registry {
             life: token.life,
             presence: Presence::Socket(connection),
             told: None,
+            told_heir: None,
             uses_server: token.uses_server,
             legs: std::collections::BTreeMap::new(),
         };
@@ -345,7 +349,7 @@ impl Registry {
         let Some(me) = entry.participants.get_mut(&id) else {
             return;
         };
-        me.told = None;
+        (me.told, me.told_heir) = (None, None);
         me.generation = me.generation.saturating_add(1);
         let token = Token::Resume(ResumeToken {
             room: room.clone(),

@@ -10,6 +10,7 @@ use super::timers::Timer;
 use crate::denied::Mark;
 use crate::now::Now;
 use crate::participant::{Leg, Participant, Presence};
+use crate::token::MAX_TOKEN_LIFE;
 
 impl Registry {
     /// A host said hello with everything it serves.
@@ -111,10 +112,16 @@ impl Registry {
                 };
                 return self.command(host, command);
             }
-            let until = now.instant + self.config.limits.resume_window;
-            entry
-                .participants
-                .insert(owner, unclaimed(owner, Presence::Unclaimed { until }));
+            // Who cannot come to the heir is a guest as long as there is a leg.
+            let name = self.introduced.get(&(room.clone(), owner)).cloned();
+            let window = match name {
+                Some(_) => MAX_TOKEN_LIFE,
+                None => self.config.limits.resume_window,
+            };
+            let until = now.instant + window;
+            let mut stranger = unclaimed(owner, Presence::Unclaimed { until });
+            stranger.name = name.unwrap_or_default();
+            entry.participants.insert(owner, stranger);
             self.timers
                 .insert(until, Timer::Absence(room.clone(), owner));
         }
@@ -122,6 +129,7 @@ impl Registry {
             return;
         };
         let is_claimed = !matches!(one.presence, Presence::Unclaimed { .. });
+        let is_introduced = one.is_visible();
         let epoch = entry.term.epoch;
         let mut excess = Vec::new();
         let mut differing = Vec::new();
@@ -166,7 +174,7 @@ impl Registry {
             };
             self.command(host, command);
         }
-        if is_claimed {
+        if is_claimed || is_introduced {
             self.announce(room, owner);
         }
     }
@@ -185,6 +193,7 @@ fn unclaimed(id: ParticipantId, presence: Presence) -> Participant {
         life: 0,
         presence,
         told: None,
+        told_heir: None,
         uses_server: false,
         legs: BTreeMap::new(),
     }

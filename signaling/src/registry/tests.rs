@@ -7,6 +7,7 @@
 
 mod electing;
 mod failover;
+mod heirs;
 mod hosts;
 mod moving;
 mod people;

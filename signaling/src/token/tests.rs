@@ -347,7 +347,7 @@ fn tokens() -> impl Strategy<Value = Token> {
                     generation: 1,
                     term: HostTerm {
                         epoch: baton_protocol::Epoch::FIRST,
-                        host: baton_protocol::HostId(3),
+                        host: HostId(3),
                         kind: baton_protocol::HostKind::Central,
                         name: "sfu".to_owned(),
                     },

@@ -15,16 +15,21 @@ export class Computer {
 
   /** Offers `owner`'s computer in the room of an invite; `space` is a network namespace to start it in. */
   static offer(lab, invite, owner, { space = null } = {}) {
-    return Computer.#start(lab, ['agent', invite, '--for', owner], owner, space);
+    return Computer.#start(lab, ['agent', invite, '--for', owner, '--allow-hosting'], owner, space);
   }
 
   /** Somebody joins with the native client and test media, and offers the computer. */
   static join(lab, invite, owner) {
+    return Computer.#start(lab, ['join', invite, '--name', owner, '--test-media', '--allow-hosting'], owner, null);
+  }
+
+  /** Somebody joins in the same way, and does not offer the computer. */
+  static visit(lab, invite, owner) {
     return Computer.#start(lab, ['join', invite, '--name', owner, '--test-media'], owner, null);
   }
 
   static #start(lab, words, owner, space) {
-    const command = [...(space ? ['ip', 'netns', 'exec', space] : []), client, ...words, '--allow-hosting', '--json'];
+    const command = [...(space ? ['ip', 'netns', 'exec', space] : []), client, ...words, '--json'];
     const child = spawn(command[0], command.slice(1), { env: { ...process.env, RUST_BACKTRACE: '1' }, stdio: ['ignore', 'pipe', 'pipe'] });
     const file = createWriteStream(`${lab.folder}/computer-of-${owner}.log`);
     for (const stream of [child.stdout, child.stderr]) stream.pipe(file, { end: false });
@@ -35,7 +40,7 @@ export class Computer {
       computer.signal('SIGCONT');
       return computer.stop();
     });
-    lab.note(`${owner} offers a computer`);
+    lab.note(`${owner}'s computer is there`);
     return computer;
   }
 
@@ -54,6 +59,11 @@ export class Computer {
   /** The newest line of this event about carrying the call (`part`, `load`, `probed`). */
   last(carrying) {
     return this.#said.findLast((line) => line.carrying === carrying);
+  }
+
+  /** How often it was let in as who it was before. */
+  get resumed() {
+    return this.#said.filter(({ event, resumed }) => event === 'joined' && resumed).length;
   }
 
   /** Something happens to the process that does not end it: SIGSTOP, SIGCONT. */

@@ -111,7 +111,7 @@ story('signaling dies while a computer carries the call: the call goes on, and a
   const first = await lab.baton(['signaling'], secret);
   const port = first.port('http');
   await lab.baton(['host', '--signaling', `http://127.0.0.1:${port}`], secret);
-  const { people, room, token, epoch, server } = await meet(lab, first, '127.0.0.1', { browsers: ['chromium', 'firefox'] });
+  const { people, room, token, epoch, server, computer } = await meet(lab, first, '127.0.0.1', { browsers: ['chromium', 'firefox'] });
   const { host } = await people[0].report();
   await watchFor(2500); // legs to the server fall silent
   let second = first;
@@ -129,4 +129,5 @@ story('signaling dies while a computer carries the call: the call goes on, and a
   const dora = await lab.join('Dora', 'chromium', second.url, room, { ...VIEW, query: { ...VIEW.query, token: token() } });
   await all([...people, dora], 15_000);
   await dora.until("is at Dan's computer too", 10_000, isWhole);
+  await computer.stop('SIGKILL'); // it would look for somebody to hand the call to
 });

@@ -363,6 +363,7 @@ impl World {
             ServiceMessage::Chat { .. }
             | ServiceMessage::Hosting { .. }
             | ServiceMessage::HostToken { .. }
+            | ServiceMessage::Heir { .. }
             | ServiceMessage::Pong { .. }
             | ServiceMessage::Unknown => {}
         }
@@ -445,6 +446,7 @@ impl World {
             | HostCommand::AnswerBridge { .. }
             | HostCommand::JoinBridge { .. }
             | HostCommand::CloseBridge { .. }
+            | HostCommand::Inherit { .. }
             | HostCommand::Unknown => {}
         }
         self.hosts[host].engine.handle_command(command, self.now);

@@ -59,6 +59,8 @@ export interface CallState {
   /** Who carries the call, who may, and a move under way; null until signaling has said so. */
   readonly hosting: Hosting | null;
   readonly usesServer: boolean;
+  /** A link to where signaling will be, if the computer dies on which it is alone. */
+  readonly refuge: string | null;
   readonly grants: Grants | null;
   readonly participants: readonly ParticipantInfo[];
   readonly own: ReadonlyMap<Source, Own>;
@@ -125,7 +127,7 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
     this.#options = options;
     this.#state = {
       status: 'joining', ending: null, room: options.room, name: options.name, me: 0, host: null, hosting: null,
-      usesServer: options.usesServer ?? false, grants: null, participants: [], own: this.#own, videos: new Map(), speakers: [],
+      usesServer: options.usesServer ?? false, refuge: null, grants: null, participants: [], own: this.#own, videos: new Map(), speakers: [],
       speaking: new Set(), lines: new Map(), chat: [], soundIsRefused: false,
     };
     this.#signaling = new Signaling(options.url, options);
@@ -308,6 +310,9 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
         return;
       case 'error':
         this.#handleRefusal(message.code, message.message, message.leg, message.fatal);
+        return;
+      case 'heir':
+        this.#update({ refuge: message.invites.find((link) => link.startsWith('https://')) ?? null });
         return;
       case 'host_token':
       case 'pong':

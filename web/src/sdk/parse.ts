@@ -240,6 +240,8 @@ export function parseServiceMessage(message: string): ServiceMessage {
       return { type, host: host(fields.fields('host')) };
     case 'hosting':
       return { type, hosting: hosting(fields.fields('hosting')) };
+    case 'heir':
+      return { type, invites: fields.list('invites', text), resume: fields.text('resume') };
     case 'host_token':
       return { type, token: fields.text('token') };
     case 'muted_by_moderator':

@@ -472,7 +472,15 @@ host: HostTerm, } | { "type": "hosting",
 /**
  * All of it.
  */
-hosting: Hosting, } | { "type": "host_token", 
+hosting: Hosting, } | { "type": "heir", 
+/**
+ * Invite links; what follows `#sha256=` is the only certificate to be believed there.
+ */
+invites: Array<string>, 
+/**
+ * [`Resume::token`] for the heir.
+ */
+resume: string, } | { "type": "host_token", 
 /**
  * A bearer token.
  */

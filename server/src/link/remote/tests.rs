@@ -75,11 +75,11 @@ async fn the_token_goes_in_the_header_and_nowhere_else() {
         credential: Credential::Fixed("s3cret".to_owned()),
         ..remote("http://call.example.org/")
     };
-    let request = request(&link).unwrap();
+    let request = request(&link.route()).unwrap();
     assert_eq!(request.uri(), "ws://call.example.org/host");
     assert_eq!(request.headers()[AUTHORIZATION], "Bearer s3cret");
     assert!(!format!("{:?}", request.headers()).contains("s3cret"));
-    let secure = super::request(&remote("https://call.example.org")).unwrap();
+    let secure = super::request(&remote("https://call.example.org").route()).unwrap();
     assert_eq!(secure.uri(), "wss://call.example.org/host");
 }
 

@@ -12,6 +12,7 @@ fn fitness() -> Fitness {
         guests_cap: None,
         objections: Vec::new(),
         reached: Vec::new(),
+        signaling: None,
     }
 }
 

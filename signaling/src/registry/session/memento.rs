@@ -113,6 +113,7 @@ impl Registry {
             life: self.life,
             presence: Presence::Session(id.clone()),
             told: None,
+            told_heir: None,
             uses_server: false,
             legs: BTreeMap::new(),
         };

@@ -60,6 +60,7 @@ pub(super) fn link_computer(
         guests_cap: None,
         objections: Vec::new(),
         reached: Vec::new(),
+        signaling: None,
     };
     let room = owner.room;
     stage.host_says(COMPUTER, HostMessage::Fitness { room, fitness });

@@ -71,13 +71,18 @@ impl Stage {
     }
 
     fn with_limits(access: Access, age: u64, limits: Limits) -> Self {
+        Self::with_secret(access, age, limits, secret())
+    }
+
+    /// One that signs with another secret.
+    pub(super) fn with_secret(access: Access, age: u64, limits: Limits, secret: Secret) -> Self {
         let now = Now {
             instant: Instant::now() + Duration::from_secs(age),
             unix_ms: (START + age) * 1000,
         };
         let config = RegistryConfig {
             access,
-            secret: secret(),
+            secret,
             ice_servers: Vec::new(),
             turn: Some(Turn::new(vec!["turn:a".to_owned()], "secret".to_owned())),
             limits,

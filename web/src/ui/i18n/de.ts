@@ -120,6 +120,8 @@ export const de = {
 
   reconnecting: 'Verbinde neu…',
   connectingTo: 'Verbinden…',
+  refugeText: 'Der Computer, der alle hereingelassen hat, ist weg. Solange du die anderen siehst und hörst, geht der Anruf hier weiter. Ein anderer Computer lässt jetzt alle herein; dein Browser wird fragen, ob du ihm traust.',
+  refugeLink: 'Dorthin gehen',
   lostTitle: 'Die Verbindung ist weg',
   lostText: 'Baton versucht es weiter. Prüfe dein Netz; das Gespräch geht weiter, wo es war.',
   soundRefused: 'Klicken, um die anderen zu hören',

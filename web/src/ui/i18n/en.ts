@@ -118,6 +118,8 @@ export const en = {
 
   reconnecting: 'Reconnecting…',
   connectingTo: 'Connecting…',
+  refugeText: 'The computer that let people in is gone. As long as you see and hear the others, the call goes on here. Another computer lets people in now; your browser will ask whether you trust it.',
+  refugeLink: 'Go there',
   lostTitle: 'The connection is lost',
   lostText: 'Baton keeps trying. Check your network; the call goes on where it was.',
   soundRefused: 'Click to hear the others',
