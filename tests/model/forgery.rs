@@ -27,13 +27,25 @@ impl World {
         let (Some(id), own) = (process.id, process.fingerprint) else {
             return Ok(());
         };
+        let strangers = strangers_secret();
         let part_epoch = process.part.map_or(1, |part| part.epoch.0);
-        let key = GrantSigner::new(&strangers_secret());
-        let now_s = START_S + self.now / 1000;
+        // Signaling signs for other rooms too, with the same key; and it did yesterday.
+        let is_strangers = self.dice.chance(50);
+        let key = GrantSigner::new(match is_strangers {
+            true => &strangers,
+            false => &self.secret,
+        });
+        let today = START_S + self.now / 1000;
+        let is_old = !is_strangers && self.dice.chance(30);
+        let (named, now_s) = match (is_strangers, is_old) {
+            (true, _) => (self.room.clone(), today),
+            (false, true) => (self.room.clone(), today - 86_400),
+            (false, false) => ("another".parse().expect("a name"), today),
+        };
         let command = if self.dice.chance(40) {
             let epoch = Epoch(part_epoch + u32::try_from(self.dice.between(0, 3)).unwrap_or(0));
             let claims = GrantClaims {
-                room: self.room.clone(),
+                room: named,
                 epoch,
                 host: id,
                 fingerprint: own.digits(),
@@ -70,7 +82,7 @@ impl World {
                 _ => {
                     offer.sdp = offer_of(thief);
                     let claims = TicketClaims {
-                        room: offer.room.clone(),
+                        room: named,
                         epoch: offer.epoch,
                         sub: offer.participant,
                         leg: offer.leg,
@@ -109,7 +121,7 @@ impl World {
             // Said before everything, so that it counts as news of nothing.
             process.judge(0, command, (now, moment))?;
         }
-        self.look_at_tickets(host)?;
+        self.look_at_papers(host)?;
         self.after_host(host)
     }
 }

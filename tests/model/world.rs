@@ -74,7 +74,7 @@ pub(crate) struct World {
     pub(crate) dice: Dice,
     agenda: Agenda<Event>,
     pub(crate) room: RoomId,
-    secret: Secret,
+    pub(crate) secret: Secret,
     keys: Keys,
     pub(crate) net: Network,
     pub(crate) service: Service,

@@ -101,7 +101,7 @@ impl World {
             offer = Some(negotiate.participant);
         }
         process.hear(said_at, command, &room, (now, moment))?;
-        self.look_at_tickets(index)?;
+        self.look_at_papers(index)?;
         if let Some(process) = self.hosts[index].process.as_ref()
             && let Some(who) = offer
             && let Some(kicked) = self.oracle.kicked.get(&who)
@@ -114,9 +114,18 @@ impl World {
         self.after_host(index)
     }
 
-    pub(crate) fn look_at_tickets(&mut self, index: usize) -> Result<(), Broken> {
+    pub(crate) fn look_at_papers(&mut self, index: usize) -> Result<(), Broken> {
         let process = self.hosts[index].process.as_mut();
-        match process.and_then(|one| one.audit.newest.take()) {
+        let Some(process) = process else {
+            return Ok(());
+        };
+        let grant = process.audit.newest_grant.take();
+        if grant.is_some_and(|grant| !self.oracle.is_granted(&grant)) {
+            return Err(Broken(format!(
+                "host {index} took a grant that signaling never signed"
+            )));
+        }
+        match process.audit.newest.take() {
             Some(ticket) if !self.oracle.is_signed(ticket) => Err(Broken(format!(
                 "host {index} took a ticket that signaling never signed"
             ))),

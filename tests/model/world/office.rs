@@ -106,7 +106,11 @@ impl World {
                 self.papers.push(command.clone());
             }
         }
-        if let HostCommand::Serve { grant: Some(_), .. } = command {
+        if let HostCommand::Serve {
+            grant: Some(grant), ..
+        } = command
+        {
+            self.oracle.grants(grant);
             self.papers.push(command.clone());
         }
         Ok(())

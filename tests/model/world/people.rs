@@ -98,9 +98,8 @@ impl World {
         let guest = &mut self.guests[index];
         let said = std::mem::take(&mut guest.outbox);
         if let (Some(term), Some(me)) = (guest.believed(), guest.me) {
-            let (epoch, host, life) = (term.epoch, term.host, guest.life);
-            self.oracle
-                .believes(|| format!("guest {index}"), epoch, host)?;
+            let (epoch, life) = (term.epoch, guest.life);
+            self.oracle.follows(|| format!("guest {index}"), term)?;
             let known = self.believed.entry((index, life, me)).or_insert(epoch.0);
             if epoch.0 < *known {
                 let known = *known;
