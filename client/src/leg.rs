@@ -21,6 +21,8 @@ mod arrivals;
 mod connection;
 mod echoes;
 mod keyframes;
+mod outlet;
+mod passage;
 mod prober;
 mod receiver;
 mod reporter;

@@ -148,13 +148,13 @@ async fn build(
         uri: AUDIO_LEVEL.to_owned(),
     };
     media.register_header_extension(audio_level, RtpCodecKind::Audio, None)?;
-    let requests = KeyframeRequests::new(plan.publications.clone());
+    let requests = KeyframeRequests::listen(plan.publications.clone());
     // Registers what is offered; the interceptor itself is then another one.
     let registry = register_default_interceptors(Registry::new(), &mut media)?;
     let interceptors = registry
         .with(InterceptorSlot::TwccReceiver, Arrivals::new(arrivals))
         .with(keyframes::SLOT.into(), requests)
-        .with(echoes::SLOT.into(), Echoes::new(listener));
+        .with(echoes::SLOT.into(), Echoes::listen(listener));
     let mut addresses = vec!["0.0.0.0:0", "[::]:0"];
     if plan.is_loopback {
         addresses.extend(["127.0.0.1:0", "[::1]:0"]);
