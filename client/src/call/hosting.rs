@@ -144,11 +144,14 @@ impl Call {
         } else {
             main
         };
-        self.stage.set_arriving(refuge.or(arriving));
+        let mut legs = self.legs.iter();
+        let is_moving = legs.any(|leg| matches!(leg.part, Part::Next | Part::Arriving));
+        if let Some(stage) = &self.stage {
+            stage.direct(shown, refuge.or(arriving), is_moving);
+        }
         if let Some(leg) = shown
             && self.shown != shown
         {
-            self.stage.set_current(leg);
             self.shown = shown;
             self.news.push_back(CallEvent::Switched { leg });
         }
