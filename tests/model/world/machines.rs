@@ -1,6 +1,6 @@
 //! Hosts among the others: their processes, what they hear, and what they send to whom.
 
-use baton_protocol::{HostCommand, HostRole};
+use baton_protocol::{HostCommand, HostRole, LegId, ParticipantId};
 use baton_server::{Fingerprint, Moment};
 
 use super::{Event, GUEST_LOOK, HOST_TURN, LINES, SERVER_TURN, START_S, World};
@@ -214,6 +214,7 @@ impl World {
         for (participant, leg) in legs {
             let theirs = |guest: &Guest| guest.me == Some(participant);
             let Some(guest) = self.guests.iter().position(theirs) else {
+                self.linger(index, (participant, leg));
                 continue;
             };
             let line = Line::Media { guest, host: index };
@@ -237,6 +238,17 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Whoever was removed may have a program that goes on all the same: its leg does not die by itself.
+    fn linger(&mut self, index: usize, key: (ParticipantId, LegId)) {
+        if !self.oracle.kicked.contains_key(&key.0) {
+            return;
+        }
+        let process = self.hosts[index].process.as_mut();
+        if let Some(leg) = process.and_then(|process| process.legs.get_mut(&key)) {
+            leg.heard = self.now;
+        }
     }
 
     pub(super) fn report_lines(&mut self, life: u64) {
