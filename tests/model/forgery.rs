@@ -72,11 +72,15 @@ impl World {
                 iat: now_s,
                 exp: now_s + 600,
             };
+            let grant = key.grant(&claims);
+            if is_old {
+                self.oracle.grants(&grant);
+            }
             HostCommand::Serve {
                 room: self.room.clone(),
                 epoch,
                 role: HostRole::Active,
-                grant: Some(key.grant(&claims)),
+                grant: Some(grant),
                 lease_ms: Some(6000),
             }
         } else {

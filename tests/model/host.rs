@@ -276,7 +276,9 @@ impl Process {
                 if self.tenure.is_some() {
                     let part = (&room, epoch, role);
                     let (id, known) = (self.id, self.part);
-                    self.audit.takes_part(part, grant.as_deref(), id, known)?;
+                    let wall = moment.unix_s;
+                    self.audit
+                        .takes_part(part, grant.as_deref(), id, known, wall)?;
                 }
                 if self.part.is_none_or(|part| part.epoch <= epoch) {
                     self.part = Some(Part {

@@ -109,6 +109,7 @@ impl Audit {
         grant: Option<&str>,
         id: Option<HostId>,
         known: Option<Part>,
+        wall: u64,
     ) -> Result<(), Broken> {
         let broken = |why: &str| {
             let epoch = epoch.0;
@@ -129,6 +130,13 @@ impl Audit {
         let is_own = Fingerprint::parse_digits(&claims.fingerprint) == self.own;
         if claims.room != *room || claims.epoch != epoch || Some(claims.host) != id || !is_own {
             return broken("by the grant of another room, term or computer");
+        }
+        // Dates matter where something begins: clocks may jump between two words of one term.
+        let is_known = known.is_some_and(|known| {
+            known.epoch == epoch && matches!(known.role, Some(HostRole::Next | HostRole::Active))
+        });
+        if !is_known && (wall > claims.exp + LEEWAY || wall + LEEWAY < claims.iat) {
+            return broken("by a grant that has expired");
         }
         Ok(())
     }
