@@ -1,15 +1,15 @@
 //! A participant, by the rules of the native client: the real functions decide which word about the hosting is believed, which legs
-//! there shall be and whose answers are taken (`baton_client::call::course`). What is around them there needs a runtime and is
-//! restated here, on a clock of half seconds: when legs are opened, changed over to, given up, and what is said of it.
+//! there shall be, whose answers are taken and what is said of a move (`baton_client::call::course`). What is around them there needs
+//! a runtime and is restated here, on a clock of half seconds: when legs are opened, changed over to, given up, and what is said of it.
 //!
 //! Half of the guests also say what only the page says: that they cannot reach the computer that carries the call.
 
 use std::rc::Rc;
 
-use baton_client::call::course::{Part, check_answer, counts, wanted};
+use baton_client::call::course::{Part, Reached, check_answer, counts, step, wanted};
 use baton_protocol::{
-    Epoch, ErrorCode, HostId, HostKind, HostTerm, Hosting, Join, Joined, LegId, MovePhase,
-    MoveStep, PROTOCOL_VERSION, ParticipantId, PeerMessage, Resume, RoomId, ServiceMessage,
+    Epoch, ErrorCode, HostId, HostKind, HostTerm, Hosting, Join, Joined, LegId, MoveStep,
+    PROTOCOL_VERSION, ParticipantId, PeerMessage, Resume, RoomId, ServiceMessage,
 };
 use baton_server::Fingerprint;
 use baton_server::papers::SigningKey;
@@ -347,8 +347,7 @@ impl Guest {
                 Part::Main => self.reopen_at,
                 Part::Standby | Part::Next | Part::Arriving => self.retry_at,
             };
-            let failed = self.failed_move == Some(one.epoch) && one.part != Part::Standby;
-            if due <= now && (one.part == Part::Main || !failed) {
+            if due <= now && !one.is_void(self.failed_move) {
                 self.last_leg += 1;
                 let id = LegId(self.last_leg);
                 self.legs.push(GuestLeg {
@@ -441,14 +440,12 @@ impl Guest {
         };
         let epoch = moving.epoch;
         let leg = self.legs.iter().find(|leg| leg.host == moving.to.host);
-        let step = if self.failed_move == Some(epoch) {
-            MoveStep::Failed
-        } else if let Some(leg) = leg.filter(|leg| leg.is_connected) {
-            match moving.phase == MovePhase::Switch && Some(leg.id) == self.shown {
-                true => MoveStep::Switched,
-                false => MoveStep::Ready,
-            }
-        } else {
+        let reached = match leg.filter(|leg| leg.is_connected) {
+            Some(leg) if Some(leg.id) == self.shown => Reached::Shown,
+            Some(_) => Reached::Usable,
+            None => Reached::NotYet,
+        };
+        let Some(step) = step(moving, self.failed_move, reached) else {
             return;
         };
         if self.said_step != Some((epoch, step)) {

@@ -266,7 +266,20 @@ impl Process {
                 }
                 self.negotiate(&negotiate, now);
             }
-            HostCommand::Serve { epoch, role, .. } => {
+            HostCommand::Serve {
+                room,
+                epoch,
+                role,
+                grant,
+                ..
+            } => {
+                if self.tenure.is_some() {
+                    let part = (&room, epoch, role);
+                    let (id, known) = (self.id, self.part);
+                    let wall = moment.unix_s;
+                    self.audit
+                        .takes_part(part, grant.as_deref(), id, known, wall)?;
+                }
                 if self.part.is_none_or(|part| part.epoch <= epoch) {
                     self.part = Some(Part {
                         epoch,

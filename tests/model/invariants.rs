@@ -3,6 +3,7 @@
 //! 1. One host per epoch, ever: among those that guests believe in, and those that carry the call in their own eyes.
 //! 2. A participant's computer lets in nobody but by a ticket that signaling signed for this very leg, once, within its lease; nobody
 //!    comes back whom it was told to let go.
+//!    It takes no part but by a grant that signaling signed for this room, term and computer.
 //! 3. A computer that carries the call and stood still sends nothing before it heard a word of signaling that was said after that.
 //! 4. When all is quiet, everybody has the same host in the same epoch (`World::is_settled`).
 
@@ -12,9 +13,11 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use baton_protocol::{
-    Epoch, HostCommand, HostId, HostMessage, HostRole, Negotiate, ParticipantId, TicketClaims,
+    Epoch, GrantClaims, HostCommand, HostId, HostKind, HostMessage, HostRole, HostTerm, Negotiate,
+    ParticipantId, RoomId, TicketClaims,
 };
 use baton_server::{BootTime, Fingerprint, Moment};
+use serde::de::DeserializeOwned;
 
 use crate::agenda::Ms;
 use crate::host::Part;
@@ -41,7 +44,9 @@ pub(crate) struct Audit {
     asked: BTreeMap<(Epoch, u32), BootTime>,
     /// Since when, by the newest word of signaling, the call has been this computer's to carry.
     confirmed: Option<BootTime>,
-    /// When what it last heard of removals was said.
+    /// Signaling took it for a host by a word that was said then.
+    accepted: Option<Ms>,
+    /// It has been told of all removals until then: a link keeps the order, and begins with all of them.
     denials: Option<Ms>,
     /// Whom signaling told it to let go.
     pub(crate) dismissed: BTreeSet<ParticipantId>,
@@ -50,6 +55,8 @@ pub(crate) struct Audit {
     pub(crate) admissions: u64,
     /// The ticket of the newest offer that passed.
     pub(crate) newest: Option<u64>,
+    /// By which the newest part was taken.
+    pub(crate) newest_grant: Option<String>,
     own: Option<Fingerprint>,
     pub(crate) standstills: u64,
 }
@@ -87,9 +94,51 @@ impl Audit {
             self.confirmed = self.confirmed.max(Some(boot));
             self.refresh(said_at);
         }
-        if let HostCommand::Deny { .. } = command {
-            self.denials = Some(said_at);
+        if let HostCommand::Accepted { .. } = command {
+            self.accepted = Some(said_at);
+        } else if self.accepted.is_some_and(|accepted| accepted < said_at) {
+            // What is said in the same breath may follow.
+            self.denials = self.denials.max(said_at.checked_sub(1));
         }
+    }
+
+    /// The tenure took a part in a call. Ought it to have?
+    pub(crate) fn takes_part(
+        &mut self,
+        (room, epoch, role): (&RoomId, Epoch, HostRole),
+        grant: Option<&str>,
+        id: Option<HostId>,
+        known: Option<Part>,
+        wall: u64,
+    ) -> Result<(), Broken> {
+        let broken = |why: &str| {
+            let epoch = epoch.0;
+            Err(Broken(format!(
+                "{role:?} of epoch {epoch} was taken, {why}"
+            )))
+        };
+        if known.is_some_and(|known| epoch < known.epoch) {
+            return broken("though a newer one has begun");
+        }
+        if !matches!(role, HostRole::Active | HostRole::Next) {
+            return Ok(());
+        }
+        let Some(claims) = grant.and_then(claims_of::<GrantClaims>) else {
+            return broken("without a grant");
+        };
+        self.newest_grant = grant.map(str::to_owned);
+        let is_own = Fingerprint::parse_digits(&claims.fingerprint) == self.own;
+        if claims.room != *room || claims.epoch != epoch || Some(claims.host) != id || !is_own {
+            return broken("by the grant of another room, term or computer");
+        }
+        // Dates matter where something begins: clocks may jump between two words of one term.
+        let is_known = known.is_some_and(|known| {
+            known.epoch == epoch && matches!(known.role, Some(HostRole::Next | HostRole::Active))
+        });
+        if !is_known && (wall > claims.exp + LEEWAY || wall + LEEWAY < claims.iat) {
+            return broken("by a grant that has expired");
+        }
+        Ok(())
     }
 
     /// What signaling said before the standstill ended may have waited in the socket all the time.
@@ -115,7 +164,7 @@ impl Audit {
         let Some(part) = part else {
             return broken("this computer has no part in the call");
         };
-        let Some(claims) = offer.ticket.as_deref().and_then(claims_of) else {
+        let Some(claims) = offer.ticket.as_deref().and_then(claims_of::<TicketClaims>) else {
             return broken("there is no ticket");
         };
         if part.epoch != offer.epoch || claims.epoch != offer.epoch {
@@ -160,9 +209,9 @@ impl Audit {
     }
 }
 
-/// What a ticket says, whoever signed it.
-pub(crate) fn claims_of(ticket: &str) -> Option<TicketClaims> {
-    let payload = ticket.split('.').nth(1)?;
+/// What a ticket or a grant says, whoever signed it.
+fn claims_of<T: DeserializeOwned>(paper: &str) -> Option<T> {
+    let payload = paper.split('.').nth(1)?;
     let bytes = URL_SAFE_NO_PAD.decode(payload).ok()?;
     serde_json::from_slice(&bytes).ok()
 }
@@ -172,8 +221,9 @@ pub(crate) fn claims_of(ticket: &str) -> Option<TicketClaims> {
 pub(crate) struct Oracle {
     /// Who was ever believed to be, or believed itself to be, host of an epoch.
     hosts: BTreeMap<Epoch, HostId>,
-    /// Tickets that signaling signed.
+    /// Tickets and grants that signaling signed.
     signed: BTreeSet<u64>,
+    granted: BTreeSet<String>,
     /// Who was removed by a moderator, and since when signaling knows.
     pub(crate) kicked: BTreeMap<ParticipantId, Ms>,
     /// Of an earlier life of signaling: it has to be told again.
@@ -188,9 +238,8 @@ impl Oracle {
         epoch: Epoch,
         host: HostId,
     ) -> Result<(), Broken> {
-        // What newcomers are told until a restarted signaling knows the term: nobody who knows one believes it.
         if epoch < Epoch::FIRST {
-            return Ok(());
+            return Err(Broken(format!("{} carries a call in no term", who())));
         }
         let known = *self.hosts.entry(epoch).or_insert(host);
         if known == host {
@@ -201,6 +250,26 @@ impl Oracle {
             epoch.0,
             who()
         )))
+    }
+
+    /// A guest believes in this term.
+    pub(crate) fn follows(
+        &mut self,
+        who: impl FnOnce() -> String,
+        term: &HostTerm,
+    ) -> Result<(), Broken> {
+        // Epoch 0 is no term: until a restarted signaling knows who carries the call, who comes new is told of a server that says
+        // it stood by, and of another one when the first is gone. Whoever knows a term does not believe it, since every term is
+        // newer; and no host takes part in it (`asks` and `believes` say so of each), it lets newcomers in as what it was before.
+        // Nobody's computer is believed so: that takes a grant, which names a term.
+        match (term.epoch < Epoch::FIRST, term.kind) {
+            (true, HostKind::Central) => Ok(()),
+            (true, HostKind::Participant) => {
+                let why = format!("{} believes {} without a term", who(), term.host);
+                Err(Broken(why))
+            }
+            (false, _) => self.believes(who, term.epoch, term.host),
+        }
     }
 
     /// Terms there were.
@@ -214,10 +283,19 @@ impl Oracle {
             let who = offer.participant;
             return Err(Broken(format!("signaling lets {who} in, who was removed")));
         }
-        if let Some(claims) = offer.ticket.as_deref().and_then(claims_of) {
+        if offer.epoch < Epoch::FIRST {
+            return Err(Broken("a host is asked in no term".to_owned()));
+        }
+        let ticket = offer.ticket.as_deref();
+        if let Some(claims) = ticket.and_then(claims_of::<TicketClaims>) {
             self.signed.insert(claims.jti);
         }
         Ok(())
+    }
+
+    /// Signaling makes a computer host.
+    pub(crate) fn grants(&mut self, grant: &str) {
+        self.granted.insert(grant.to_owned());
     }
 
     /// Signaling is no more. What it knew of removals it knows again only from the operator's server, if that has heard of them.
@@ -238,6 +316,11 @@ impl Oracle {
     /// Nobody is left who could tell it.
     pub(crate) fn forgets_all(&mut self) {
         self.remembered.clear();
+    }
+
+    /// Was this grant ever signed by signaling, for whatever?
+    pub(crate) fn is_granted(&self, grant: &str) -> bool {
+        self.granted.contains(grant)
     }
 
     /// Was this ticket ever signed by signaling?

@@ -40,6 +40,8 @@ tally! {
     wall_jumps: 100,
     forgeries: 100,
     replays: 100,
+    impostors: 20,
+    lies: 50,
     // What people do.
     leaves: 100,
     kicks: 100,

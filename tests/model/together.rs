@@ -96,6 +96,14 @@ impl World {
                 .part
                 .is_some_and(|part| part.role == Some(HostRole::Active));
             let is_common = common.is_some_and(|(_, host)| process.id == Some(host));
+            let knows = process.part.is_some_and(|part| {
+                is_active && common.is_some_and(|(epoch, _)| part.epoch == epoch)
+            });
+            if is_common && !knows && host.kind == HostKind::Participant {
+                return Some(format!(
+                    "host {index} carries the call and does not know it"
+                ));
+            }
             if is_active && !is_common && host.kind == HostKind::Participant {
                 return Some(format!("host {index} believes that it carries the call"));
             }

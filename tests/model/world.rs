@@ -72,9 +72,11 @@ pub(crate) struct World {
     pub(crate) now: Ms,
     base: Instant,
     pub(crate) dice: Dice,
+    /// For what the model learned to do later: seeds that once failed go on telling the same story.
+    pub(crate) spare: Dice,
     agenda: Agenda<Event>,
     pub(crate) room: RoomId,
-    secret: Secret,
+    pub(crate) secret: Secret,
     keys: Keys,
     pub(crate) net: Network,
     pub(crate) service: Service,
@@ -87,6 +89,8 @@ pub(crate) struct World {
     /// The newest epoch that each program believed in, by guest, life and number in the room.
     believed: BTreeMap<(usize, u64, ParticipantId), u32>,
     limits: Limits,
+    /// Whose computer links by a socket.
+    owners: BTreeMap<usize, ParticipantId>,
     certificates: u64,
     pub(crate) calm_since: Option<Ms>,
     settled_since: Option<Ms>,
@@ -131,6 +135,7 @@ impl World {
         };
         let mut world = Self {
             now: 0,
+            spare: Dice::new(!seed),
             base: Instant::now(),
             agenda: Agenda::new(),
             room: "call".parse().expect("a name"),
@@ -152,6 +157,7 @@ impl World {
             papers: Vec::new(),
             believed: BTreeMap::new(),
             limits,
+            owners: BTreeMap::new(),
             certificates: 0,
             calm_since: None,
             settled_since: None,

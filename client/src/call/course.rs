@@ -3,7 +3,9 @@
 //!
 //! Pure.
 
-use baton_protocol::{Epoch, HostId, HostKind, HostTerm, Hosting, MovePhase, ParticipantId};
+use baton_protocol::{
+    Epoch, HostId, HostKind, HostTerm, Hosting, MovePhase, MoveStep, Moving, ParticipantId,
+};
 use baton_server::Fingerprint;
 use baton_server::papers::SigningKey;
 
@@ -31,6 +33,36 @@ pub struct Wanted {
     pub part: Part,
     /// It is the host of `term`, which offers need not name.
     pub is_mine: bool,
+}
+
+impl Wanted {
+    /// Is it of no use to try? The move that it is for has failed once.
+    pub fn is_void(&self, failed_move: Option<Epoch>) -> bool {
+        matches!(self.part, Part::Next | Part::Arriving) && failed_move == Some(self.epoch)
+    }
+}
+
+/// How far a leg to the next host is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// It is not connected, or not there at all.
+    NotYet,
+    /// It could carry everything.
+    Usable,
+    /// Everything comes from it, or there is nothing to come.
+    Shown,
+}
+
+/// What signaling is to be told of a move, if anything.
+pub fn step(moving: &Moving, failed_move: Option<Epoch>, reached: Reached) -> Option<MoveStep> {
+    if failed_move == Some(moving.epoch) {
+        return Some(MoveStep::Failed);
+    }
+    match (reached, moving.phase) {
+        (Reached::NotYet, _) => None,
+        (Reached::Shown, MovePhase::Switch) => Some(MoveStep::Switched),
+        (Reached::Usable | Reached::Shown, _) => Some(MoveStep::Ready),
+    }
 }
 
 /// The main one first; each host once. Without a word about the hosting there is one leg, to the host of the room's term.
@@ -206,6 +238,31 @@ pub(super) mod tests {
             grant: None,
         });
         assert_eq!(parts(&now), [(2, 4, Part::Main), (1, 5, Part::Arriving)]);
+    }
+
+    #[test]
+    fn a_move_is_told_of_step_by_step_and_one_that_failed_is_not_tried_again() {
+        let mut moving = Moving {
+            epoch: Epoch(4),
+            to: seat(2),
+            phase: MovePhase::Prepare,
+            grant: None,
+        };
+        let steps = |moving: &Moving| {
+            [Reached::NotYet, Reached::Usable, Reached::Shown].map(|one| step(moving, None, one))
+        };
+        let ready = Some(MoveStep::Ready);
+        assert_eq!(steps(&moving), [None, ready, ready]);
+        moving.phase = MovePhase::Switch;
+        assert_eq!(steps(&moving), [None, ready, Some(MoveStep::Switched)]);
+        let failed = Some(Epoch(4));
+        let told = step(&moving, failed, Reached::Shown);
+        assert_eq!(told, Some(MoveStep::Failed));
+        let mut now = hosting(3, 1);
+        now.moving = Some(moving);
+        let void = wanted(Some(&now), &now.term, None);
+        let void: Vec<bool> = void.iter().map(|one| one.is_void(failed)).collect();
+        assert_eq!(void, [false, true]);
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use baton_protocol::{HostId, Hosting, LegId, MovePhase, MoveStep, PeerMessage};
+use baton_protocol::{HostId, Hosting, LegId, PeerMessage};
 
-use super::course::{Part, Wanted, check_answer, counts, wanted};
+use super::course::{Part, Reached, Wanted, check_answer, counts, step, wanted};
 use super::current::Current;
 use super::pulses::{Pulses, Silence};
 use super::{Call, CallEvent};
@@ -102,8 +102,7 @@ impl Call {
                 Part::Main => self.reopen_at,
                 Part::Standby | Part::Next | Part::Arriving => self.retry_at,
             };
-            let failed = self.failed_move == Some(one.epoch) && one.part != Part::Standby;
-            if due.is_none_or(|due| due <= now) && (one.part == Part::Main || !failed) {
+            if due.is_none_or(|due| due <= now) && !one.is_void(self.failed_move) {
                 self.open(*one, now);
             }
         }
@@ -145,11 +144,14 @@ impl Call {
         } else {
             main
         };
-        self.stage.set_arriving(refuge.or(arriving));
+        let mut legs = self.legs.iter();
+        let is_moving = legs.any(|leg| matches!(leg.part, Part::Next | Part::Arriving));
+        if let Some(stage) = &self.stage {
+            stage.direct(shown, refuge.or(arriving), is_moving);
+        }
         if let Some(leg) = shown
             && self.shown != shown
         {
-            self.stage.set_current(leg);
             self.shown = shown;
             self.news.push_back(CallEvent::Switched { leg });
         }
@@ -179,18 +181,15 @@ impl Call {
         let mut legs = self.legs.iter();
         let leg = legs.find(|current| current.host == moving.to.host);
         let is_shown = leg.is_some_and(|leg| Some(leg.id()) == self.shown);
-        let step = if self.failed_move == Some(epoch) {
-            MoveStep::Failed
-        } else if moving.phase == MovePhase::Switch && is_shown {
-            MoveStep::Switched
-        } else if !self.plan.has_media() || leg.is_some_and(Current::is_usable) {
-            // Who has no media has nothing to carry over, and is where everybody is.
-            if moving.phase == MovePhase::Switch && !self.plan.has_media() {
-                MoveStep::Switched
-            } else {
-                MoveStep::Ready
-            }
+        // Who has no media has nothing to carry over, and is where everybody is.
+        let reached = if is_shown || !self.plan.has_media() {
+            Reached::Shown
+        } else if leg.is_some_and(Current::is_usable) {
+            Reached::Usable
         } else {
+            Reached::NotYet
+        };
+        let Some(step) = step(moving, self.failed_move, reached) else {
             return;
         };
         if self.said_step != Some((epoch, step))

@@ -1,34 +1,30 @@
 //! Hears what the host says of when packets arrived (transport-wide feedback), for a probe of the line.
-//!
-//! Sits in the connection's chain of interceptors, as keyframe requests do and for the same reason.
 
-use std::collections::VecDeque;
-use std::time::Instant;
-
-use rtc::interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket};
+use rtc::rtcp;
 use rtc::rtcp::transport_feedbacks::transport_layer_cc::{
     PacketStatusChunk, SymbolTypeTcc, TransportLayerCc,
 };
-use rtc::sansio::Protocol;
-use rtc::shared::error::Error;
 use tokio::sync::mpsc;
+
+use super::passage::{Listener, Passage};
 
 /// Transport-wide number, and when that packet arrived in microseconds of the host's clock; `None` for what did not.
 pub(super) type Arrived = Vec<(u16, Option<i64>)>;
 
-/// Passes on what is said of arrivals; every packet passes unchanged.
-pub(super) struct Echoes {
-    listener: mpsc::Sender<Arrived>,
-    inbound: VecDeque<TaggedPacket>,
-    outbound: VecDeque<TaggedPacket>,
-}
+/// Passes on what is said of arrivals.
+pub(super) struct Echoes(mpsc::Sender<Arrived>);
 
 impl Echoes {
-    pub(super) fn new(listener: mpsc::Sender<Arrived>) -> Self {
-        Self {
-            listener,
-            inbound: VecDeque::new(),
-            outbound: VecDeque::new(),
+    pub(super) fn listen(to: mpsc::Sender<Arrived>) -> Passage<Self> {
+        Passage::new(Self(to))
+    }
+}
+
+impl Listener for Echoes {
+    fn handle_rtcp(&mut self, part: &dyn rtcp::Packet) {
+        if let Some(report) = part.as_any().downcast_ref::<TransportLayerCc>() {
+            // Who does not probe does not listen, and the queue is full of old reports.
+            let _ = self.0.try_send(arrived(report));
         }
     }
 }
@@ -62,47 +58,6 @@ fn arrived(report: &TransportLayerCc) -> Arrived {
         number = number.wrapping_add(1);
     }
     all
-}
-
-impl Protocol<TaggedPacket, TaggedPacket, ()> for Echoes {
-    type Rout = TaggedPacket;
-    type Wout = TaggedPacket;
-    type Eout = ();
-    type Error = Error;
-    type Time = Instant;
-
-    fn handle_read(&mut self, packet: TaggedPacket) -> Result<(), Error> {
-        if let Packet::Rtcp(parts) = &packet.message.packet {
-            for part in parts {
-                if let Some(report) = part.as_any().downcast_ref::<TransportLayerCc>() {
-                    // Who does not probe does not listen, and the queue is full of old reports.
-                    let _ = self.listener.try_send(arrived(report));
-                }
-            }
-        }
-        self.inbound.push_back(packet);
-        Ok(())
-    }
-
-    fn poll_read(&mut self) -> Option<TaggedPacket> {
-        self.inbound.pop_front()
-    }
-
-    fn handle_write(&mut self, packet: TaggedPacket) -> Result<(), Error> {
-        self.outbound.push_back(packet);
-        Ok(())
-    }
-
-    fn poll_write(&mut self) -> Option<TaggedPacket> {
-        self.outbound.pop_front()
-    }
-}
-
-impl Interceptor for Echoes {
-    fn bind_local_stream(&mut self, _: &StreamInfo) {}
-    fn unbind_local_stream(&mut self, _: &StreamInfo) {}
-    fn bind_remote_stream(&mut self, _: &StreamInfo) {}
-    fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
 }
 
 /// Unit of a report's reference time.

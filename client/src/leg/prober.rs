@@ -7,22 +7,18 @@ use std::time::{Duration, Instant};
 
 use baton_protocol::LegId;
 use bytes::Bytes;
-use rtc::media_stream::MediaStreamTrack;
 use rtc::rtp::Packet;
 use rtc::rtp::header::Header;
-use rtc::rtp_transceiver::rtp_sender::{
-    RTCRtpCodec, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
-};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use webrtc::error::Result;
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::peer_connection::PeerConnection;
-use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit, RtpTransceiver};
 
 use super::arrivals::TRANSPORT_CC;
 use super::echoes::Arrived;
+use super::outlet::{Outlet, offered};
 use super::{LegEvent, LegEvents};
 use crate::media::Codec;
 use crate::offer::Section;
@@ -32,16 +28,15 @@ use crate::ramp::{PAYLOAD_BYTES, ProbePlan, ProbeReport, Ramp, Step};
 /// The m-line of a leg for probes. Dropping it ends one that is under way.
 pub(super) struct Prober {
     leg: LegId,
-    transceiver: Arc<dyn RtpTransceiver>,
-    outlet: Option<Arc<Mutex<Outlet>>>,
-    track: Arc<TrackLocalStaticRTP>,
+    outlet: Outlet,
     ssrc: u32,
+    sluice: Option<Arc<Mutex<Sluice>>>,
     arrived: Option<mpsc::Receiver<Arrived>>,
     stop: watch::Sender<bool>,
 }
 
 /// What one probe after the other uses.
-struct Outlet {
+struct Sluice {
     label: Label,
     track: Arc<TrackLocalStaticRTP>,
     arrived: mpsc::Receiver<Arrived>,
@@ -65,43 +60,13 @@ impl Prober {
         arrived: mpsc::Receiver<Arrived>,
     ) -> Result<Self> {
         let ssrc: u32 = rand::random();
-        let encoding = RTCRtpEncodingParameters {
-            rtp_coding_parameters: RTCRtpCodingParameters {
-                ssrc: Some(ssrc),
-                ..RTCRtpCodingParameters::default()
-            },
-            active: true,
-            codec: RTCRtpCodec {
-                mime_type: CODEC.mime_type().to_owned(),
-                clock_rate: CODEC.clock_rate(),
-                ..RTCRtpCodec::default()
-            },
-            ..RTCRtpEncodingParameters::default()
-        };
-        let name = "probe".to_owned();
-        let track = MediaStreamTrack::new(
-            name.clone(),
-            name.clone(),
-            name,
-            RtpCodecKind::Video,
-            vec![encoding.clone()],
-        );
-        let track = Arc::new(TrackLocalStaticRTP::new(track));
-        let init = RTCRtpTransceiverInit {
-            direction: RTCRtpTransceiverDirection::Sendonly,
-            send_encodings: vec![encoding],
-            ..RTCRtpTransceiverInit::default()
-        };
-        let local = Arc::clone(&track) as Arc<dyn TrackLocal>;
-        let transceiver = connection
-            .add_transceiver_from_track(local, Some(init))
-            .await?;
+        let streams = std::iter::once((ssrc, None));
+        let outlet = Outlet::add(connection, "probe", offered(CODEC), streams).await?;
         Ok(Self {
             leg,
-            transceiver,
-            outlet: None,
-            track,
+            outlet,
             ssrc,
+            sluice: None,
             arrived: Some(arrived),
             stop: watch::Sender::new(true),
         })
@@ -109,13 +74,13 @@ impl Prober {
 
     /// Learns from the offer how its packets are labelled.
     pub(super) async fn offer(&mut self, sdp: &str) -> Result<()> {
-        let mid = super::connection::mid(self.transceiver.as_ref()).await?;
+        let mid = super::connection::mid(self.outlet.transceiver.as_ref()).await?;
         if let Some(label) = Label::find(sdp, &mid, self.ssrc)
             && let Some(arrived) = self.arrived.take()
         {
-            self.outlet = Some(Arc::new(Mutex::new(Outlet {
+            self.sluice = Some(Arc::new(Mutex::new(Sluice {
                 label,
-                track: Arc::clone(&self.track),
+                track: Arc::clone(&self.outlet.track),
                 arrived,
                 next: 0,
             })));
@@ -125,17 +90,17 @@ impl Prober {
 
     /// Begins a probe; [`LegEvent::Probed`] says how it ended. One that is under way goes on instead.
     pub(super) fn start(&self, plan: ProbePlan, events: LegEvents) {
-        let Some(outlet) = self.outlet.clone() else {
+        let Some(sluice) = self.sluice.clone() else {
             tracing::warn!(leg = %self.leg, "the offer has no way to number packets; the line is not probed");
             return;
         };
-        if outlet.try_lock().is_err() {
+        if sluice.try_lock().is_err() {
             return;
         }
         self.stop.send_replace(false);
         let (leg, stop) = (self.leg, self.stop.subscribe());
         tokio::spawn(async move {
-            let report = outlet.lock().await.probe(plan, stop).await;
+            let report = sluice.lock().await.probe(plan, stop).await;
             // The leg is gone: then nobody asks.
             let _ = events.send((leg, LegEvent::Probed(report))).await;
         });
@@ -147,7 +112,7 @@ impl Prober {
     }
 }
 
-impl Outlet {
+impl Sluice {
     async fn probe(&mut self, plan: ProbePlan, mut stop: watch::Receiver<bool>) -> ProbeReport {
         while self.arrived.try_recv().is_ok() {}
         let mut ticks = interval(TICK);

@@ -323,8 +323,14 @@ impl Tenure {
         if !matches!(role, HostRole::Next | HostRole::Active) {
             return Ok(());
         }
+        // The word by which it became so comes only once; said again it would take the call away from whoever carries it.
+        let is_past = |term: &Term| term.epoch == epoch && term.role == HostRole::Active;
+        if role == HostRole::Next && before.is_some_and(is_past) {
+            return Err("it carries the call of that epoch already".to_owned());
+        }
         let grant = grant.ok_or("there is no grant")?;
-        let known = before.is_some_and(|term| term.grant.as_deref() == Some(grant));
+        // Once the term is its own, clocks that differ since take nothing away.
+        let known = before.is_some_and(|term| term.epoch == epoch && term.grant.is_some());
         let key = self.key.as_ref().ok_or("signaling told no key")?;
         let claims = key
             .grant(grant)

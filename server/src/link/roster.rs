@@ -8,7 +8,7 @@ use baton_protocol::{
     RoomId, RosterLeg, RosterRoom, TrackId, TrackInfo,
 };
 
-/// Rooms with living legs, as [`baton_protocol::HostHello`] needs them, and what signaling asked to be told again.
+/// Rooms that the engine knows, as [`baton_protocol::HostHello`] needs them, and what signaling asked to be told again.
 #[derive(Clone, Debug, Default)]
 pub struct Roster {
     rooms: BTreeMap<RoomId, Room>,
@@ -109,7 +109,8 @@ impl Roster {
         }
     }
 
-    /// Everything that lives, in the order of names and numbers.
+    /// Everything that lives, in the order of names and numbers. A room in which nobody is served is told too: the engine refuses
+    /// whatever is of an older epoch than it has seen there, so signaling has to know that epoch.
     pub fn rooms(&self) -> Vec<RosterRoom> {
         let room = |(name, room): (&RoomId, &Room)| {
             let mementos = self.mementos.get(name);
@@ -127,8 +128,7 @@ impl Roster {
                 legs: room.legs.iter().map(leg).collect(),
             }
         };
-        let living = self.rooms.iter().filter(|(_, room)| !room.legs.is_empty());
-        living.map(room).collect()
+        self.rooms.iter().map(room).collect()
     }
 
     /// Removals that signaling entrusted to this host.
@@ -353,7 +353,7 @@ mod tests {
             beats: false,
         };
         roster.note_command(&serve(4, HostRole::Next, Some("signed")));
-        assert!(roster.rooms().is_empty(), "nobody is served yet");
+        assert_eq!(roster.rooms().len(), 1, "before anybody is served");
         roster.note_message(&answer(1, 1, 4));
         roster.note_command(&serve(3, HostRole::Draining, None));
         let known = &roster.rooms()[0];

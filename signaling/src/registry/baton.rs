@@ -30,14 +30,14 @@ pub use view::{CandidateView, HostingChange, HostingOrder, HostingView, LineView
 impl Registry {
     /// Does whatever has become due or possible about a room's hosts, and tells everybody.
     pub(super) fn tend(&mut self, room: &RoomId, now: Now) {
-        self.end_drains(room, now);
+        let closed = self.end_drains(room, now);
         self.settle_guess(room, now);
         self.overtake_beliefs(room, now);
         self.check_lease(room, now);
         self.look_at_candidates(room, now);
         self.advance_move(room, now);
         self.choose_standby(room, now);
-        self.drop_strays(room, now);
+        self.drop_strays(room, &closed, now);
         self.tell_hosts(room, now);
         self.tend_bridges(room, now);
         self.spread_hosting(room);
@@ -297,7 +297,7 @@ impl Registry {
             let changed = entry.tell_all(ServiceMessage::HostChanged { host: term });
             self.outputs.push_back(changed);
         }
-        self.drop_strays(room, now);
+        self.drop_strays(room, &[], now);
         self.arm(room, now);
     }
 
@@ -326,18 +326,27 @@ impl Registry {
                 }
             },
         };
-        if let Some(entry) = self.rooms.get_mut(room) {
-            if let Some(standby) = standby {
-                entry.baton.draining.remove(&standby);
-            }
-            entry.baton.standby = standby;
+        let Some(Room { term, baton, .. }) = self.rooms.get_mut(room) else {
+            return;
+        };
+        if let Some(standby) = standby {
+            baton.draining.remove(&standby);
+        }
+        let before = std::mem::replace(&mut baton.standby, standby);
+        // Legs to one that is replaced are left alone for a while like all others, and closed then.
+        if let Some(before) = before
+            && !baton.is_named(term, before)
+            && self.hosts.link_of(before).is_some()
+        {
+            let until = now.instant + self.config.limits.hosting.drain;
+            baton.draining.insert(before, until);
         }
     }
 
-    /// Legs to hosts that are not named any more have been left alone for long enough.
-    fn end_drains(&mut self, room: &RoomId, now: Now) {
+    /// Legs to hosts that are not named any more have been left alone for long enough. Gives the hosts that closed the room.
+    fn end_drains(&mut self, room: &RoomId, now: Now) -> Vec<HostId> {
         let Some(entry) = self.rooms.get_mut(room) else {
-            return;
+            return Vec::new();
         };
         let over = |(_, until): &(&HostId, &std::time::Instant)| **until <= now.instant;
         let over = entry.baton.draining.iter().filter(over);
@@ -345,13 +354,15 @@ impl Registry {
         for host in &over {
             entry.baton.draining.remove(host);
         }
-        for host in over {
-            self.command(host, HostCommand::CloseRoom { room: room.clone() });
+        for host in &over {
+            self.command(*host, HostCommand::CloseRoom { room: room.clone() });
         }
+        over
     }
 
-    /// Forgets the legs to hosts that mean nothing here any more, and what only they published.
-    fn drop_strays(&mut self, room: &RoomId, now: Now) {
+    /// Closes and forgets the legs to hosts that mean nothing here any more, and what only they published: a leg of which nothing is
+    /// known here would outlive whoever it was for, and be there still when its host carries the call again.
+    fn drop_strays(&mut self, room: &RoomId, closed: &[HostId], now: Now) {
         let Some(entry) = self.rooms.get_mut(room) else {
             return;
         };
@@ -363,10 +374,16 @@ impl Registry {
         } = entry;
         let mut changed = Vec::new();
         let mut over = Vec::new();
+        let mut strays = Vec::new();
         for one in participants.values_mut() {
             let before = (one.legs.len(), one.tracks().count());
-            one.legs.retain(|_, leg| {
-                baton.is_named(term, leg.host) || baton.draining.contains_key(&leg.host)
+            one.legs.retain(|id, leg| {
+                let is_meant =
+                    baton.is_named(term, leg.host) || baton.draining.contains_key(&leg.host);
+                if !is_meant && !closed.contains(&leg.host) {
+                    strays.push((leg.host, one.id, *id));
+                }
+                is_meant
             });
             if one.legs.len() == before.0 {
                 continue;
@@ -376,6 +393,14 @@ impl Registry {
             } else if one.tracks().count() != before.1 {
                 changed.push(one.id);
             }
+        }
+        for (host, participant, leg) in strays {
+            let command = HostCommand::Close {
+                room: room.clone(),
+                participant,
+                leg: Some(leg),
+            };
+            self.command(host, command);
         }
         for participant in changed {
             self.announce(room, participant);

@@ -1,6 +1,6 @@
 //! Hosts among the others: their processes, what they hear, and what they send to whom.
 
-use baton_protocol::{HostCommand, HostRole};
+use baton_protocol::{HostCommand, HostRole, LegId, ParticipantId};
 use baton_server::{Fingerprint, Moment};
 
 use super::{Event, GUEST_LOOK, HOST_TURN, LINES, SERVER_TURN, START_S, World};
@@ -101,7 +101,7 @@ impl World {
             offer = Some(negotiate.participant);
         }
         process.hear(said_at, command, &room, (now, moment))?;
-        self.look_at_tickets(index)?;
+        self.look_at_papers(index)?;
         if let Some(process) = self.hosts[index].process.as_ref()
             && let Some(who) = offer
             && let Some(kicked) = self.oracle.kicked.get(&who)
@@ -114,9 +114,18 @@ impl World {
         self.after_host(index)
     }
 
-    pub(crate) fn look_at_tickets(&mut self, index: usize) -> Result<(), Broken> {
+    pub(crate) fn look_at_papers(&mut self, index: usize) -> Result<(), Broken> {
         let process = self.hosts[index].process.as_mut();
-        match process.and_then(|one| one.audit.newest.take()) {
+        let Some(process) = process else {
+            return Ok(());
+        };
+        let grant = process.audit.newest_grant.take();
+        if grant.is_some_and(|grant| !self.oracle.is_granted(&grant)) {
+            return Err(Broken(format!(
+                "host {index} took a grant that signaling never signed"
+            )));
+        }
+        match process.audit.newest.take() {
             Some(ticket) if !self.oracle.is_signed(ticket) => Err(Broken(format!(
                 "host {index} took a ticket that signaling never signed"
             ))),
@@ -205,6 +214,7 @@ impl World {
         for (participant, leg) in legs {
             let theirs = |guest: &Guest| guest.me == Some(participant);
             let Some(guest) = self.guests.iter().position(theirs) else {
+                self.linger(index, (participant, leg));
                 continue;
             };
             let line = Line::Media { guest, host: index };
@@ -228,6 +238,17 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Whoever was removed may have a program that goes on all the same: its leg does not die by itself.
+    fn linger(&mut self, index: usize, key: (ParticipantId, LegId)) {
+        if !self.oracle.kicked.contains_key(&key.0) {
+            return;
+        }
+        let process = self.hosts[index].process.as_mut();
+        if let Some(leg) = process.and_then(|process| process.legs.get_mut(&key)) {
+            leg.heard = self.now;
+        }
     }
 
     pub(super) fn report_lines(&mut self, life: u64) {

@@ -70,6 +70,7 @@ impl World {
                 Output::ClosePeer { connection, .. } => self.hang_up(index_of(connection.0)),
                 Output::Host { link, command } => {
                     self.watch_command(&command)?;
+                    self.watch_owner(index_of(link.0), &command)?;
                     self.note(|| format!("signaling -> link {}: {}", link.0, brief(&command)));
                     self.send(index_of(link.0), Way::Down, Frame::ToHost(command));
                 }
@@ -99,6 +100,20 @@ impl World {
         Ok(())
     }
 
+    /// Who was removed is not let in by their computer either.
+    fn watch_owner(&self, socket: usize, command: &HostCommand) -> Result<(), Broken> {
+        let owner = self.owners.get(&socket);
+        let removed = owner.filter(|owner| self.oracle.kicked.contains_key(owner));
+        match (command, removed) {
+            (HostCommand::Accepted { .. }, Some(owner)) => {
+                let why =
+                    format!("signaling takes a computer of {owner}, who was removed, for a host");
+                Err(Broken(why))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn watch_command(&mut self, command: &HostCommand) -> Result<(), Broken> {
         if let HostCommand::Negotiate(offer) = command {
             self.oracle.asks(offer)?;
@@ -106,7 +121,11 @@ impl World {
                 self.papers.push(command.clone());
             }
         }
-        if let HostCommand::Serve { grant: Some(_), .. } = command {
+        if let HostCommand::Serve {
+            grant: Some(grant), ..
+        } = command
+        {
+            self.oracle.grants(grant);
             self.papers.push(command.clone());
         }
         Ok(())
@@ -206,6 +225,7 @@ impl World {
                     self.hang_up(socket);
                     return Ok(());
                 };
+                self.owners.insert(socket, owner.participant);
                 registry.handle_computer_linked(LinkId(number), subject, owner);
             }
             Frame::FromHost(message) => {
@@ -349,9 +369,11 @@ impl World {
                 self.send(socket, Way::Up, Frame::FromPeer(join));
             }
             Node::Host(host) => {
+                let lie = self.lie(host);
                 if let Some(process) = self.hosts[host].process.as_mut() {
                     process.socket = Some(socket);
                     let (token, hello) = (process.token.clone(), process.hello());
+                    let hello = lie.unwrap_or(hello);
                     self.send(socket, Way::Up, Frame::Link(token));
                     self.send(socket, Way::Up, Frame::FromHost(hello));
                 }

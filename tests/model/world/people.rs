@@ -61,17 +61,29 @@ impl World {
         );
         let guest = &mut self.guests[index];
         let old = guest.resume.clone();
+        let mut tries_again = false;
         guest.end(false);
         if is_kick {
             (guest.is_in, guest.is_out, guest.resume) = (false, true, old);
             self.tally.kicked += 1;
         } else if guest.is_out {
-            guest.is_out = false;
             self.tally.kept_out += 1;
+            guest.resume = old;
+            tries_again = true;
         }
         let life = guest.life;
         self.net.sockets[socket].is_client_open = false;
-        self.redial(Node::Guest(index));
+        if !tries_again {
+            self.redial(Node::Guest(index));
+        } else if self.calm_since.is_none() && self.spare.chance(70) {
+            // Maybe signaling or the server has forgotten meanwhile.
+            let pause = self.spare.between(500, 12_000);
+            self.plan(pause, Event::Dial(Node::Guest(index), life));
+        } else {
+            let guest = &mut self.guests[index];
+            (guest.is_out, guest.resume) = (false, None);
+            self.redial(Node::Guest(index));
+        }
         self.plan(GUEST_LOOK, Event::GuestLook(index, life));
     }
 
@@ -98,9 +110,8 @@ impl World {
         let guest = &mut self.guests[index];
         let said = std::mem::take(&mut guest.outbox);
         if let (Some(term), Some(me)) = (guest.believed(), guest.me) {
-            let (epoch, host, life) = (term.epoch, term.host, guest.life);
-            self.oracle
-                .believes(|| format!("guest {index}"), epoch, host)?;
+            let (epoch, life) = (term.epoch, guest.life);
+            self.oracle.follows(|| format!("guest {index}"), term)?;
             let known = self.believed.entry((index, life, me)).or_insert(epoch.0);
             if epoch.0 < *known {
                 let known = *known;
@@ -114,11 +125,17 @@ impl World {
         let Some(socket) = self.guests[index].socket else {
             return Ok(());
         };
+        let mut offered = Vec::new();
         for message in said {
             self.note(|| format!("guest {index} says {}", asked(&message)));
+            if let PeerMessage::Offer { leg, .. } = &message {
+                offered.push(*leg);
+            }
             self.send(socket, Way::Up, Frame::FromPeer(message));
         }
-        Ok(())
+        offered
+            .into_iter()
+            .try_for_each(|leg| self.impersonate(index, leg))
     }
 
     pub(super) fn guest_look(&mut self, index: usize, life: u64) -> Result<(), Broken> {

@@ -401,6 +401,22 @@ fn a_replaced_host_stays_silent_and_a_new_term_of_its_own_may_be_heard() {
 }
 
 #[test]
+fn the_word_by_which_it_became_host_takes_nothing_away_when_it_is_said_again() {
+    let mut tenure = fresh();
+    let says =
+        |tenure: &mut Tenure, role| tenure.handle_command(serve(4, role, Some(grant(4))), at(0.0));
+    for role in [HostRole::Next, HostRole::Next, HostRole::Active] {
+        assert!(matches!(says(&mut tenure, role), Verdict::Pass(_)));
+    }
+    assert_eq!(says(&mut tenure, HostRole::Next), Verdict::Refused);
+    assert!(tenure.is_active());
+    assert!(matches!(
+        says(&mut tenure, HostRole::Active),
+        Verdict::Pass(_)
+    ));
+}
+
+#[test]
 fn it_says_once_in_a_term_that_it_wants_to_be_rid_of_the_call() {
     let mut tenure = fresh();
     assert!(
