@@ -20,9 +20,9 @@ impl Registry {
         }
         let is_settling = self.is_settling(now);
         let claims = self.claims_term(host, roster, now);
-        // Nothing proves that a participant's computer stands by.
-        let is_waiting =
-            owner.is_none() && matches!(roster.role, Some(HostRole::Standby | HostRole::Aside));
+        // Nothing proves that a participant's computer stands by, unless this service runs on it.
+        let is_waiting = (owner.is_none() || self.is_own(host))
+            && matches!(roster.role, Some(HostRole::Standby | HostRole::Aside));
         let Some(room) = self.rooms.get_mut(&roster.room) else {
             if !is_settling || roster.legs.is_empty() || !(claims || is_waiting) {
                 return false;
