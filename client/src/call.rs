@@ -339,7 +339,6 @@ impl Call {
         if let Err(reason) = checked {
             return self.replace(leg, &reason);
         }
-        self.learn_reflector(&sdp);
         if let Some(current) = self.legs.get(index) {
             current.leg.accept(sdp);
         }
@@ -404,6 +403,7 @@ impl Call {
         let &Joined { me, resumed, .. } = joined;
         self.is_joined = true;
         self.ice_servers.clone_from(&joined.ice_servers);
+        self.follow_reflectors();
         let key = joined.signing_key.as_deref();
         self.signing_key = key.and_then(SigningKey::parse);
         self.room.get_or_insert_with(|| Room::new(joined));

@@ -22,6 +22,7 @@ use keeper::Keeper;
 
 mod keeper;
 mod processor;
+mod reflector;
 mod sleep;
 mod watch;
 
@@ -182,9 +183,15 @@ impl Carrier {
         self.ask(Request::Spent(bytes));
     }
 
-    /// Another host, which tells under which address it sees this one.
-    pub(crate) fn set_reflector(&self, server: SocketAddr) {
-        self.ask(Request::Reflector(server));
+    /// STUN servers, of which the first that has an address is asked how this host is seen.
+    pub(crate) fn follow_reflectors(&self, urls: Vec<String>) {
+        let requests = self.requests.clone();
+        tokio::spawn(async move {
+            if let Some(server) = reflector::find(&urls).await {
+                // An error means that the host is gone.
+                let _ = requests.send(Request::Reflector(server)).await;
+            }
+        });
     }
 
     fn ask(&self, request: Request) {

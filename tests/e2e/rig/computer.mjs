@@ -6,6 +6,7 @@ import { createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 import { client } from './baton.mjs';
+import { until } from './wait.mjs';
 
 export class Computer {
   #child;
@@ -19,24 +20,30 @@ export class Computer {
   }
 
   /** Somebody joins with the native client and test media, and offers the computer. */
-  static join(lab, invite, owner) {
-    return Computer.#start(lab, ['join', invite, '--name', owner, '--test-media'], owner, null);
+  static join(lab, invite, owner, { space = null } = {}) {
+    return Computer.#start(lab, ['join', invite, '--name', owner, '--test-media'], owner, space);
   }
 
-  static #start(lab, words, owner, space) {
-    const command = [...(space ? ['ip', 'netns', 'exec', space] : []), client, ...words, '--allow-hosting', '--json'];
+  /** Likewise, but the computer is not offered. */
+  static guest(lab, invite, owner, { space = null } = {}) {
+    return Computer.#start(lab, ['join', invite, '--name', owner, '--test-media'], owner, space, []);
+  }
+
+  static #start(lab, words, owner, space, consent = ['--allow-hosting']) {
+    const command = [...(space ? ['ip', 'netns', 'exec', space] : []), client, ...words, ...consent, '--json'];
     const child = spawn(command[0], command.slice(1), { env: { ...process.env, RUST_BACKTRACE: '1' }, stdio: ['ignore', 'pipe', 'pipe'] });
     const file = createWriteStream(`${lab.folder}/computer-of-${owner}.log`);
     for (const stream of [child.stdout, child.stderr]) stream.pipe(file, { end: false });
     child.on('error', (error) => file.write(`cannot start ${client}: ${error.message}; build it with cargo build -p baton-client\n`));
-    const computer = new Computer(child);
+    const computer = new Computer(owner, child);
     createInterface({ input: child.stdout }).on('line', (line) => computer.#hear(line));
     lab.onClose(() => computer.stop());
-    lab.note(`${owner} offers a computer`);
+    lab.note(consent.length > 0 ? `${owner} offers a computer` : `${owner} comes`);
     return computer;
   }
 
-  constructor(child) {
+  constructor(name, child) {
+    this.name = name;
     this.#child = child;
   }
 
@@ -51,6 +58,31 @@ export class Computer {
   /** The newest line of this event about carrying the call (`part`, `load`, `probed`). */
   last(carrying) {
     return this.#said.findLast((line) => line.carrying === carrying);
+  }
+
+  /** Their number in the room, once they are in. */
+  async number() {
+    const joined = await until(`${this.name} is in the room`, 10_000, () => this.#said.find(({ event }) => event === 'joined'));
+    return joined.me;
+  }
+
+  /** Who carries the call, as signaling said last. */
+  get hosting() {
+    return this.#said.findLast(({ event }) => event === 'hosting')?.hosting ?? null;
+  }
+
+  /** How often that was said. */
+  get hostings() {
+    return this.#said.filter(({ event }) => event === 'hosting').length;
+  }
+
+  /** Waits for a picture of somebody that moves at `fps` or more. */
+  async sees(other, { fps = 20, within = 2000 } = {}) {
+    const who = await other.number();
+    const stats = () => this.#said.findLast(({ event }) => event === 'stats');
+    const isShown = ({ kind, participant, fps: rate }) => kind === 'video' && participant === who && rate >= fps;
+    const state = () => JSON.stringify({ who, hosting: this.hosting, stats: stats() }, null, 1);
+    await until(`${this.name} sees ${other.name}`, within, () => stats()?.slots.some(isShown), state);
   }
 
   /** Ends the process; `signal` as for kill(1). */
