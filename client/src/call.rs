@@ -15,6 +15,7 @@ use baton_protocol::{
 use baton_server::link::{Trust, backoff};
 use baton_server::papers::SigningKey;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::assembly::Received;
 use crate::carry::{Carrier, Consent};
@@ -110,6 +111,8 @@ pub struct Call {
     /// When a leg to another host than the main one is tried again.
     retry_at: Option<Instant>,
     carrier: Option<Carrier>,
+    /// A carrier that still puts things away.
+    parting: Option<JoinHandle<()>>,
     outbox: LegEvents,
     leg_events: mpsc::Receiver<(LegId, LegEvent)>,
     speakers: Vec<ParticipantId>,
@@ -152,6 +155,7 @@ impl Call {
             reopen_at: None,
             retry_at: None,
             carrier: None,
+            parting: None,
             outbox,
             leg_events,
             speakers: Vec::new(),
@@ -193,10 +197,18 @@ impl Call {
         }
     }
 
+    /// Waits until what the call needed of this computer and its router is given back, a second or two: before the program ends.
+    pub async fn put_away(&mut self) {
+        if let Some(parting) = self.parting.take() {
+            // It keeps to deadlines of its own.
+            let _ = parting.await;
+        }
+    }
+
     /// Says goodbye. [`CallEvent::Over`] follows.
     pub fn leave(&mut self) {
         self.legs.clear();
-        self.carrier = None;
+        self.end_carrier();
         if !self.session.say(PeerMessage::Leave) {
             self.finish(Ending::Left);
         }
@@ -508,7 +520,7 @@ impl Call {
 
     fn finish(&mut self, ending: Ending) {
         self.legs.clear();
-        self.carrier = None;
+        self.end_carrier();
         if !self.is_over {
             self.is_over = true;
             self.news.push_back(CallEvent::Over(ending));

@@ -14,16 +14,20 @@ use baton_server::link::{Credential, InvalidLink, RemoteLink, Trust, connect};
 use baton_server::{Certificate, Host, HostConfig, HostLink, StartError};
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::caps::Caps;
 use crate::invite::Secret;
 use crate::ramp::{ProbePlan, ProbeReport};
 use keeper::Keeper;
+pub use mapping::Protocol as PortProtocol;
 
 mod keeper;
+mod mapping;
 mod processor;
 mod reflector;
 mod sleep;
+mod suspend;
 mod watch;
 
 /// What the owner of this computer agreed to.
@@ -70,6 +74,13 @@ pub enum Carrying {
         guests: u16,
         /// Bits per second that are sent.
         sent_bps: u64,
+    },
+    /// Its router lets others in at this address, or does not any more.
+    Opened {
+        /// Where.
+        outside: Option<SocketAddr>,
+        /// How the router was asked.
+        by: Option<PortProtocol>,
     },
     /// Its line was probed, so that the host could measure it.
     Probed(ProbeReport),
@@ -123,6 +134,7 @@ enum Request {
 #[derive(Debug)]
 pub(crate) struct Carrier {
     requests: mpsc::Sender<Request>,
+    task: JoinHandle<()>,
     news: mpsc::Receiver<News>,
     role: Option<HostRole>,
 }
@@ -151,9 +163,10 @@ impl Carrier {
         let (requests, asked) = mpsc::channel(QUEUE);
         let (outgoing, news) = mpsc::channel(QUEUE);
         let keeper = Keeper::new(plan, link, (commands, messages), host);
-        tokio::spawn(keeper.run(asked, outgoing));
+        let task = tokio::spawn(keeper.run(asked, outgoing));
         Ok(Self {
             requests,
+            task,
             news,
             role: None,
         })
@@ -194,6 +207,11 @@ impl Carrier {
         });
     }
 
+    /// Takes the offer back; what is returned ends, soon, when all is put away: the router's port, and what was counted.
+    pub(crate) fn end(self) -> JoinHandle<()> {
+        self.task
+    }
+
     fn ask(&self, request: Request) {
         if self.requests.try_send(request).is_err() {
             tracing::warn!("the host of this computer does not keep up or is gone");
@@ -230,5 +248,5 @@ fn start_host(
 /// Messages that wait in each direction.
 const QUEUE: usize = 256;
 
-/// How long the last datagrams of a host may take.
+/// How long the last datagrams of a host may take, and giving a port back to the router.
 const GOODBYE: Duration = Duration::from_secs(1);

@@ -219,6 +219,14 @@ impl Host {
         }
     }
 
+    /// A router lets others in at this address, or does not any more.
+    pub async fn set_mapped(&self, outside: Option<SocketAddr>) {
+        for worker in &self.workers {
+            // An error means that the worker is gone already.
+            let _ = worker.send(Control::Mapped(outside)).await;
+        }
+    }
+
     /// Reader of the workers' counters; stays valid after the host is gone.
     pub fn snapshots(&self) -> Snapshots {
         self.snapshots.clone()

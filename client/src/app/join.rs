@@ -139,6 +139,7 @@ async fn leave(mut call: Call, report: &mut Report, outcome: Outcome) -> anyhow:
         Ok(said) => said?,
         Err(_) => tracing::debug!("signaling is not there, or finds out by itself"),
     }
+    call.put_away().await;
     Ok(outcome)
 }
 

@@ -42,6 +42,13 @@ impl Call {
         }
     }
 
+    /// Takes the offer back.
+    pub(super) fn end_carrier(&mut self) {
+        if let Some(carrier) = self.carrier.take() {
+            self.parting = Some(carrier.end());
+        }
+    }
+
     /// The carrier said something, or is gone.
     pub(super) fn handle_carrying(&mut self, news: Option<Carrying>) {
         match news {

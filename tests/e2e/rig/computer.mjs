@@ -76,6 +76,24 @@ export class Computer {
     return this.#said.filter(({ event }) => event === 'hosting').length;
   }
 
+  /** From now on, for what is asked of the time since. */
+  mark() {
+    return this.#said.length;
+  }
+
+  /** Where somebody was served, each time that something was said of it. */
+  placesSince(mark) {
+    const hostings = this.#said.slice(mark).filter(({ event }) => event === 'hosting').map(({ hosting }) => hosting);
+    return hostings.map(({ mine, term }) => (mine === term.host ? 'computer' : 'server'));
+  }
+
+  /** Pictures per second of somebody, second by second. */
+  async ratesSince(mark, other) {
+    const who = await other.number();
+    const stats = this.#said.slice(mark).filter(({ event }) => event === 'stats');
+    return stats.map(({ slots }) => Math.max(0, ...slots.filter(({ kind, participant }) => kind === 'video' && participant === who).map(({ fps }) => fps)));
+  }
+
   /** Waits for a picture of somebody that moves at `fps` or more. */
   async sees(other, { fps = 20, within = 2000 } = {}) {
     const who = await other.number();
