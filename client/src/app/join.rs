@@ -69,6 +69,7 @@ pub(super) async fn attend(
                     tape.look(&call);
                 }
                 if let CallEvent::Over(ending) = &event {
+                    call.put_away().await;
                     return Ok(Outcome::from(ending));
                 }
             }
