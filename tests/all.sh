@@ -62,7 +62,7 @@ need_tool() {
 # What the browser stories need from Debian.
 debian_packages() {
   local missing=() package
-  for package in chromium firefox-esr iproute2 nftables python3-venv python3-gi python3-gst-1.0 gstreamer1.0-nice \
+  for package in chromium firefox-esr iproute2 nftables miniupnpd-nftables coturn python3-venv python3-gi python3-gst-1.0 gstreamer1.0-nice \
     gstreamer1.0-plugins-{base,good,bad} gir1.2-gst-plugins-bad-1.0; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
   done

@@ -15,6 +15,7 @@ use baton_protocol::{
 use baton_server::link::{Trust, backoff};
 use baton_server::papers::SigningKey;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::assembly::Received;
 use crate::carry::{Carrier, Consent};
@@ -111,6 +112,8 @@ pub struct Call {
     /// When a leg to another host than the main one is tried again.
     retry_at: Option<Instant>,
     carrier: Option<Carrier>,
+    /// A carrier that still puts things away.
+    parting: Option<JoinHandle<()>>,
     outbox: LegEvents,
     leg_events: mpsc::Receiver<(LegId, LegEvent)>,
     speakers: Vec<ParticipantId>,
@@ -154,6 +157,7 @@ impl Call {
             reopen_at: None,
             retry_at: None,
             carrier: None,
+            parting: None,
             outbox,
             leg_events,
             speakers: Vec::new(),
@@ -195,10 +199,18 @@ impl Call {
         }
     }
 
+    /// Waits until what the call needed of this computer and its router is given back, a second or two: before the program ends.
+    pub async fn put_away(&mut self) {
+        if let Some(parting) = self.parting.take() {
+            // It keeps to deadlines of its own.
+            let _ = parting.await;
+        }
+    }
+
     /// Says goodbye. [`CallEvent::Over`] follows.
     pub fn leave(&mut self) {
         self.legs.clear();
-        self.carrier = None;
+        self.end_carrier();
         if !self.session.say(PeerMessage::Leave) {
             self.finish(Ending::Left);
         }
@@ -343,7 +355,6 @@ impl Call {
         if let Err(reason) = checked {
             return self.replace(leg, &reason);
         }
-        self.learn_reflector(&sdp);
         if let Some(current) = self.legs.get(index) {
             current.leg.accept(sdp);
         }
@@ -408,6 +419,7 @@ impl Call {
         let &Joined { me, resumed, .. } = joined;
         self.is_joined = true;
         self.ice_servers.clone_from(&joined.ice_servers);
+        self.follow_reflectors();
         let key = joined.signing_key.as_deref();
         self.signing_key = key.and_then(SigningKey::parse);
         self.room.get_or_insert_with(|| Room::new(joined));
@@ -518,7 +530,7 @@ impl Call {
 
     fn finish(&mut self, ending: Ending) {
         self.legs.clear();
-        self.carrier = None;
+        self.end_carrier();
         self.stage.iter().for_each(Stage::flush);
         if !self.is_over {
             self.is_over = true;

@@ -14,17 +14,22 @@ use baton_server::link::{Credential, InvalidLink, RemoteLink, Trust, connect_alo
 use baton_server::{Certificate, Host, HostConfig, HostLink, StartError};
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::caps::Caps;
 use crate::invite::Secret;
 use crate::ramp::{ProbePlan, ProbeReport};
 use heir::{Heir, People};
 use keeper::Keeper;
+pub use mapping::Protocol as PortProtocol;
 
 mod heir;
 mod keeper;
+mod mapping;
 mod processor;
+mod reflector;
 mod sleep;
+mod suspend;
 mod watch;
 
 /// What the owner of this computer agreed to.
@@ -75,6 +80,13 @@ pub enum Carrying {
         guests: u16,
         /// Bits per second that are sent.
         sent_bps: u64,
+    },
+    /// Its router lets others in at this address, or does not any more.
+    Opened {
+        /// Where.
+        outside: Option<SocketAddr>,
+        /// How the router was asked.
+        by: Option<PortProtocol>,
     },
     /// Its line was probed, so that the host could measure it.
     Probed(ProbeReport),
@@ -136,6 +148,7 @@ enum Request {
 #[derive(Debug)]
 pub(crate) struct Carrier {
     requests: mpsc::Sender<Request>,
+    task: JoinHandle<()>,
     news: mpsc::Receiver<News>,
     role: Option<HostRole>,
 }
@@ -171,9 +184,10 @@ impl Carrier {
         let (requests, asked) = mpsc::channel(QUEUE);
         let (outgoing, news) = mpsc::channel(QUEUE);
         let keeper = Keeper::new(plan, (link, heir), (commands, messages), host);
-        tokio::spawn(keeper.run(asked, outgoing));
+        let task = tokio::spawn(keeper.run(asked, outgoing));
         Ok(Self {
             requests,
+            task,
             news,
             role: None,
         })
@@ -203,9 +217,20 @@ impl Carrier {
         self.ask(Request::Spent(bytes));
     }
 
-    /// Another host, which tells under which address it sees this one.
-    pub(crate) fn set_reflector(&self, server: SocketAddr) {
-        self.ask(Request::Reflector(server));
+    /// STUN servers, of which the first that has an address is asked how this host is seen.
+    pub(crate) fn follow_reflectors(&self, urls: Vec<String>) {
+        let requests = self.requests.clone();
+        tokio::spawn(async move {
+            if let Some(server) = reflector::find(&urls).await {
+                // An error means that the host is gone.
+                let _ = requests.send(Request::Reflector(server)).await;
+            }
+        });
+    }
+
+    /// Takes the offer back; what is returned ends, soon, when all is put away: the router's port, and what was counted.
+    pub(crate) fn end(self) -> JoinHandle<()> {
+        self.task
     }
 
     /// Signaling is away, with these people in the room; or it is there.
@@ -249,5 +274,5 @@ fn start_host(
 /// Messages that wait in each direction.
 const QUEUE: usize = 256;
 
-/// How long the last datagrams of a host may take.
+/// How long the last datagrams of a host may take, and giving a port back to the router.
 const GOODBYE: Duration = Duration::from_secs(1);

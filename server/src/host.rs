@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use baton_engine::sdp::{CandidatePolicy, Fingerprint};
 use baton_engine::transport::Certificate;
 use baton_engine::{Bitrate, Config};
-use baton_protocol::{HostCommand, HostKind, RoomId};
+use baton_protocol::limits::MAX_REFLECTORS;
+use baton_protocol::{HostCommand, HostKind, HostMessage, RoomId};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
@@ -171,6 +172,11 @@ impl Host {
             controls.push(control);
             readers.push(reader);
         }
+        if !is_participant {
+            let at = announced.iter().copied().take(MAX_REFLECTORS).collect();
+            // The queue is as long as that of a call's messages, and this is the first one.
+            let _ = link.messages.try_send(HostMessage::Reflects { at });
+        }
         let exchange = Exchange::new(streams, directory);
         let mut tasks =
             vec![tokio::spawn(dispatch(link.commands, controls.clone())).abort_handle()];
@@ -210,6 +216,14 @@ impl Host {
         for worker in &self.workers {
             // An error means that the worker is gone already.
             let _ = worker.send(Control::Reflector(server)).await;
+        }
+    }
+
+    /// A router lets others in at this address, or does not any more.
+    pub async fn set_mapped(&self, outside: Option<SocketAddr>) {
+        for worker in &self.workers {
+            // An error means that the worker is gone already.
+            let _ = worker.send(Control::Mapped(outside)).await;
         }
     }
 

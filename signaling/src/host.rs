@@ -2,8 +2,10 @@
 //! Does not know rooms beyond their names.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::Instant;
 
+use baton_protocol::limits::MAX_REFLECTORS;
 use baton_protocol::{Epoch, Fitness, HostId, HostKind, HostSeat, HostTerm, ParticipantId, RoomId};
 use rand::Rng;
 
@@ -40,6 +42,8 @@ struct Host {
     owner: Option<ComputerOwner>,
     fingerprint: Option<String>,
     fitness: Option<Fitness>,
+    /// Where it tells whoever asks how it is seen.
+    reflector: Option<SocketAddr>,
     /// When its present link came up.
     since: Instant,
     presence: HostPresence,
@@ -169,6 +173,7 @@ impl Hosts {
             owner,
             fingerprint: hello.fingerprint,
             fitness: None,
+            reflector: None,
             since: now,
             presence: HostPresence::Linked(link),
             rooms: before.map(|host| host.rooms).unwrap_or_default(),
@@ -265,6 +270,29 @@ impl Hosts {
             return false;
         };
         entry.fitness.replace(fitness.clone()) != Some(fitness)
+    }
+
+    /// Where a host tells whoever asks how it is seen. Only the operator's are believed. One address by IPv4 is kept, where NATs are;
+    /// of several a public one, which is outside of most.
+    pub(crate) fn set_reflectors(&mut self, host: HostId, at: &[SocketAddr]) {
+        let entry = self.hosts.get_mut(&host);
+        let Some(entry) = entry.filter(|one| one.kind == HostKind::Central) else {
+            return;
+        };
+        let usable = at.iter().take(MAX_REFLECTORS).filter_map(|at| match at {
+            SocketAddr::V4(v4) if !v4.ip().is_loopback() && v4.port() != 0 => Some(*v4),
+            SocketAddr::V4(_) | SocketAddr::V6(_) => None,
+        });
+        let best = usable.min_by_key(|at| at.ip().is_private());
+        entry.reflector = best.map(SocketAddr::V4);
+    }
+
+    /// A server that can be asked, which is up. Not each participant a different one: the answer is the same.
+    pub(crate) fn reflector(&self) -> Option<SocketAddr> {
+        let mut up = self.hosts.values().filter(|host| {
+            matches!(host.presence, HostPresence::Linked(_)) && host.reflector.is_some()
+        });
+        up.next().and_then(|host| host.reflector)
     }
 
     /// What participants are told about a host's term.

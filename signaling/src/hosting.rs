@@ -3,7 +3,7 @@
 //! Owns: the state beside the term (standby, move, leases, what each host was told) and its rules. Does not own: rooms,
 //! participants and messages; `registry/baton` feeds this and carries out what follows.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use baton_protocol::{Epoch, HostId, HostRole, HostTerm, Hosting, HostingPolicy, ParticipantId};
@@ -38,6 +38,8 @@ pub struct HostingRules {
     pub renewal_late: Duration,
     /// How long legs to a host that is not named any more are left alone.
     pub drain: Duration,
+    /// How long somebody may take who tries again to reach a computer.
+    pub trial: Duration,
     /// Planned moves.
     pub moves: MoveRules,
     /// Moves that nobody asked for.
@@ -53,6 +55,7 @@ impl Default for HostingRules {
             lease: Duration::from_secs(6),
             renewal_late: Duration::from_secs(3),
             drain: Duration::from_secs(10),
+            trial: Duration::from_secs(20),
             moves: MoveRules::default(),
             election: ElectionRules::default(),
         }
@@ -84,8 +87,10 @@ pub(crate) struct Baton {
     pub(crate) renewed: Option<Instant>,
     /// What each host was told last.
     pub(crate) told: BTreeMap<HostId, Told>,
-    /// Those who stay on the server because they cannot reach the present host.
-    pub(crate) stays: BTreeSet<ParticipantId>,
+    /// Those who stay on the server because they cannot reach the present host, and when that is tried again.
+    pub(crate) stays: BTreeMap<ParticipantId, Instant>,
+    /// Those who are trying it again, and how long they are still served through the server meanwhile.
+    pub(crate) trials: BTreeMap<ParticipantId, Instant>,
     /// What joins the host with the server that serves them.
     pub(crate) bridges: Bridges,
     pub(crate) election: Election,
@@ -166,7 +171,8 @@ impl Baton {
             losses: Losses::default(),
             renewed: None,
             told: BTreeMap::new(),
-            stays: BTreeSet::new(),
+            stays: BTreeMap::new(),
+            trials: BTreeMap::new(),
             bridges: Bridges::default(),
             election: Election::default(),
             is_pinned: false,

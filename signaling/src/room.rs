@@ -148,7 +148,7 @@ impl Room {
         if one.is_some_and(is_bound) {
             return Stay::Always;
         }
-        match self.baton.stays.contains(&participant) {
+        match self.baton.stays.contains_key(&participant) {
             true => Stay::Unreached,
             false => Stay::No,
         }
@@ -158,6 +158,11 @@ impl Room {
     pub(crate) fn has_stayers(&self) -> bool {
         let mut all = self.participants.keys();
         self.term.kind == HostKind::Participant && all.any(|id| self.stay(*id) != Stay::No)
+    }
+
+    /// Is there anybody who tries again to reach the computer that carries the call, and is served as before meanwhile?
+    pub(crate) fn has_trials(&self) -> bool {
+        self.term.kind == HostKind::Participant && !self.baton.trials.is_empty()
     }
 
     /// The server for those who stay there.

@@ -65,7 +65,7 @@ async function tellFairly(story) {
 }
 
 async function tell(story) {
-  if (story.needsLine && !options.inside) return inNamespace(story.name, story.needsGuest);
+  if (story.needsLine && !options.inside) return inNamespace(story.name, story.needsGuest, story.homes);
   const lab = new Lab(story.name);
   const limit = new Promise((_, reject) => {
     setTimeout(() => reject(new Error(`not over after ${STORY_LIMIT_MS / 1000} s`)), STORY_LIMIT_MS).unref();

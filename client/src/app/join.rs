@@ -69,6 +69,7 @@ pub(super) async fn attend(
                     tape.look(&call);
                 }
                 if let CallEvent::Over(ending) = &event {
+                    call.put_away().await;
                     return Ok(Outcome::from(ending));
                 }
             }
@@ -139,6 +140,7 @@ async fn leave(mut call: Call, report: &mut Report, outcome: Outcome) -> anyhow:
         Ok(said) => said?,
         Err(_) => tracing::debug!("signaling is not there, or finds out by itself"),
     }
+    call.put_away().await;
     Ok(outcome)
 }
 

@@ -120,6 +120,13 @@ fn sentence_of_carrying(carrying: &Carrying) -> Option<String> {
             HostRole::Draining => "this computer does not carry the call any more".to_owned(),
         },
         Carrying::Load { guests, sent_bps } => badge(*guests, *sent_bps),
+        Carrying::Opened {
+            outside: Some(outside),
+            ..
+        } => format!("the router lets others in to this computer at {outside}"),
+        Carrying::Opened { outside: None, .. } => {
+            "the router does not let others in any more".to_owned()
+        }
         Carrying::Probed(_) => return None,
         Carrying::Declined { reason } => format!("this computer did not take the call: {reason}"),
         Carrying::SteppedDown { reason } => {

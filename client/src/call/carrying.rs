@@ -1,7 +1,5 @@
 //! This computer as the others' host: offered when one is in the room, taken back when one leaves.
 
-use std::net::SocketAddr;
-
 use baton_protocol::{PeerMessage, StepDownReason};
 
 use super::{Call, CallEvent};
@@ -34,12 +32,22 @@ impl Call {
             has_heir: self.plan.invite.certificate.is_some(),
         };
         match Carrier::start(plan) {
-            Ok(carrier) => self.carrier = Some(carrier),
+            Ok(carrier) => {
+                self.carrier = Some(carrier);
+                self.follow_reflectors();
+            }
             Err(error) => {
                 let reason = error.to_string();
                 let failed = Carrying::Failed { reason };
                 self.news.push_back(CallEvent::Carrying(failed));
             }
+        }
+    }
+
+    /// Takes the offer back.
+    pub(super) fn end_carrier(&mut self) {
+        if let Some(carrier) = self.carrier.take() {
+            self.parting = Some(carrier.end());
         }
     }
 
@@ -78,46 +86,12 @@ impl Call {
         self.carrier.as_ref().is_some_and(Carrier::is_carrying)
     }
 
-    /// The operator's host answered: it tells whoever asks under which address it sees them.
-    pub(super) fn learn_reflector(&self, sdp: &str) {
-        let Some(carrier) = self
-            .carrier
-            .as_ref()
-            .filter(|_| !self.plan.invite.is_loopback)
-        else {
-            return;
-        };
-        if let Some(server) = udp_candidate(sdp) {
-            carrier.set_reflector(server);
+    /// Signaling said whom to ask how this computer is seen from outside.
+    pub(super) fn follow_reflectors(&self) {
+        let carrier = self.carrier.as_ref();
+        if let Some(carrier) = carrier.filter(|_| !self.plan.invite.is_loopback) {
+            let servers = self.ice_servers.iter();
+            carrier.follow_reflectors(servers.flat_map(|server| server.urls.clone()).collect());
         }
-    }
-}
-
-/// The first address of a host by UDP over IPv4, which is where NATs are.
-fn udp_candidate(sdp: &str) -> Option<SocketAddr> {
-    let mut lines = sdp
-        .lines()
-        .filter_map(|line| line.strip_prefix("a=candidate:"));
-    lines.find_map(|line| {
-        let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        let [_, _, protocol, _, address, port, _, "host", ..] = words.as_slice() else {
-            return None;
-        };
-        let address = SocketAddr::new(address.parse().ok()?, port.parse().ok()?);
-        (protocol.eq_ignore_ascii_case("udp") && address.is_ipv4()).then_some(address)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_host_s_first_address_by_udp_is_asked() {
-        let sdp = "v=0\r\na=candidate:1 1 udp 2130706431 2001:db8::7 7881 typ host\r\n\
-                   a=candidate:t1 1 tcp 1520434943 203.0.113.7 7881 typ host tcptype passive\r\n\
-                   a=candidate:2 1 udp 2130706175 203.0.113.7 7881 typ host\r\n";
-        assert_eq!(udp_candidate(sdp), "203.0.113.7:7881".parse().ok());
-        assert_eq!(udp_candidate("v=0\r\n"), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use baton_protocol::{HostId, Hosting, LegId, PeerMessage};
+use baton_protocol::{HostId, HostKind, Hosting, LegId, MoveStep, PeerMessage};
 
 use super::course::{Part, Reached, Wanted, check_answer, counts, step, wanted};
 use super::current::Current;
@@ -120,7 +120,13 @@ impl Call {
         };
         let main = self.legs.iter().find(|current| current.part == Part::Main);
         let has_sound = main.is_some_and(Current::hears);
+        // Until the main one is up, what one is served by goes on, if there is something.
+        let is_up = main.is_some_and(Current::is_usable);
         let main = main.map(Current::id);
+        let served = self.shown.filter(|leg| {
+            let mut legs = self.legs.iter();
+            !is_up && legs.any(|one| one.id() == *leg && one.is_usable())
+        });
         let refuge = usable(Part::Standby).filter(|_| silence > Silence::None);
         let arriving = usable(Part::Arriving);
         let has_arrived = arriving.is_some_and(|leg| {
@@ -135,14 +141,15 @@ impl Call {
                 Part::Standby => id == refuge,
                 Part::Next => false,
             };
-            current.publish(is_on && current.leaves_at.is_none());
+            let is_serving = id == served;
+            current.publish(is_serving || (is_on && current.leaves_at.is_none()));
         }
         let shown = if silence >= Silence::Silent && refuge.is_some() {
             refuge
         } else if has_arrived {
             arriving
         } else {
-            main
+            served.or(main)
         };
         let mut legs = self.legs.iter();
         let is_moving = legs.any(|leg| matches!(leg.part, Part::Next | Part::Arriving));
@@ -157,6 +164,16 @@ impl Call {
         }
         if silence == Silence::Lost && !self.is_loss_said && self.is_joined {
             self.say_lost(now);
+        }
+    }
+
+    /// No leg to this host came up. If it is another participant's computer, signaling is told: the server can serve one instead.
+    pub(super) fn note_unreached(&mut self, host: HostId) {
+        let Some(hosting) = &self.hosting else { return };
+        let is_computer = hosting.term.kind == HostKind::Participant;
+        if is_computer && hosting.term.host == host && self.is_joined {
+            let (epoch, step) = (hosting.term.epoch, MoveStep::Failed);
+            self.session.say(PeerMessage::MoveProgress { epoch, step });
         }
     }
 

@@ -64,6 +64,7 @@ impl Call {
                 if was_connected || self.reopen_at.is_some() {
                     self.reopen_at = None;
                 } else {
+                    self.note_unreached(current.host);
                     self.attempt += 1;
                     self.reopen_at = Some(now + backoff(self.attempt, rand::random()));
                 }

@@ -1,6 +1,7 @@
 //! The task between signaling and this computer's host: passes on what both say, and adds the owner's word.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::time::{Duration, Instant, SystemTime};
 
 use baton_protocol::{HostCommand, HostMessage, HostRole, StepDownReason};
@@ -9,8 +10,10 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::heir::Heir;
+use super::mapping::{Mapping, Opening};
 use super::processor::Processor;
 use super::sleep::Sleep;
+use super::suspend::{self, Hold};
 use super::watch::Watch;
 use super::{CarrierPlan, GOODBYE, News, Request};
 use crate::caps::ledger::Ledger;
@@ -29,6 +32,8 @@ pub(super) struct Keeper {
     ledger: Ledger,
     processor: Processor,
     sleep: Sleep,
+    /// A sleep of the computer that waits for the call to be elsewhere.
+    hold: Option<Hold>,
     /// What the system last said of itself.
     system: (Power, Metering),
     sent: u64,
@@ -61,6 +66,7 @@ impl Keeper {
             ledger: ledger.unwrap_or_default(),
             processor: Processor::default(),
             sleep: Sleep::default(),
+            hold: None,
             system: (Power::Unknown, Metering::Unknown),
             sent: 0,
             ticks: 0,
@@ -73,6 +79,13 @@ impl Keeper {
         mut requests: mpsc::Receiver<Request>,
         news: mpsc::Sender<News>,
     ) {
+        let (opened, mut openings) = mpsc::channel(OPENINGS);
+        let port = NonZeroU16::new(self.host.media().port());
+        // Who is on the same computer needs no router.
+        let port = port.filter(|_| !self.plan.is_loopback);
+        let mapping = port.map(|port| Mapping::start(port, opened));
+        let (held, mut holds) = mpsc::channel(1);
+        let listener = tokio::spawn(suspend::listen(held));
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -96,6 +109,8 @@ impl Keeper {
                         let _ = news.try_send(News::Said(one));
                     }
                 }
+                Some(hold) = holds.recv() => self.handle_suspend(hold).await,
+                Some(opening) = openings.recv() => self.handle_opening(opening).await,
                 request = requests.recv() => match request {
                     Some(Request::StepDown(reason)) => self.step_down(reason).await,
                     Some(Request::Spent(bytes)) => self.ledger.add(bytes, SystemTime::now()),
@@ -108,13 +123,38 @@ impl Keeper {
                     None => break,
                 },
             }
+            if !self.watch.is_active() {
+                // Nothing is in the way of a sleep.
+                self.hold = None;
+            }
             while let Some(one) = self.watch.poll_news() {
                 // Whoever does not listen misses a figure.
                 let _ = news.try_send(News::Said(one));
             }
         }
         self.save();
-        self.host.stop(GOODBYE).await;
+        listener.abort();
+        let closed = async {
+            if let Some(mapping) = mapping {
+                mapping.stop(GOODBYE).await;
+            }
+        };
+        tokio::join!(closed, self.host.stop(GOODBYE));
+    }
+
+    /// The computer is about to sleep: the call goes elsewhere first. The system waits no longer than it wants to.
+    async fn handle_suspend(&mut self, hold: Hold) {
+        if self.watch.is_active() {
+            self.hold = Some(hold);
+            self.step_down(StepDownReason::Suspend).await;
+        }
+    }
+
+    /// The router opened or closed a way in.
+    async fn handle_opening(&mut self, opening: Opening) {
+        let (outside, by) = opening.unzip();
+        self.host.set_mapped(outside).await;
+        self.watch.note_opening(outside, by);
     }
 
     /// What signaling wants to know of the line, within what the owner allows.
@@ -256,6 +296,9 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Most that a probe may cost, whatever signaling says.
 const PROBE_BYTES: u64 = 10_000_000;
+
+/// What the router said and was not looked at yet.
+const OPENINGS: usize = 4;
 
 /// In ticks.
 const FITNESS_EVERY: u64 = 2;

@@ -3,13 +3,14 @@
 //! Pure: what passes by between signaling and host goes in, and so do the conditions once a second.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
 
 use baton_protocol::{
     Epoch, Fitness, HostCommand, HostMessage, HostRole, LegId, LegState, ParticipantId,
     PowerSource, RoomId, StepDownReason,
 };
 
-use super::Carrying;
+use super::{Carrying, PortProtocol};
 use crate::caps::{Caps, Conditions, Metering, Objection, Power};
 
 #[derive(Debug)]
@@ -135,6 +136,11 @@ impl Watch {
             let reason = reason.clone();
             self.news.push_back(Carrying::Declined { reason });
         }
+    }
+
+    /// The router opened a way in, or closed it.
+    pub(super) fn note_opening(&mut self, outside: Option<SocketAddr>, by: Option<PortProtocol>) {
+        self.news.push_back(Carrying::Opened { outside, by });
     }
 
     /// Once a second: bits that were sent in it.

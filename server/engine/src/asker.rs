@@ -1,4 +1,5 @@
 //! Asks a server from which address this host's datagrams come, and goes on asking, so that the NAT in between keeps the way open.
+//! Keeps the address that a router has lent as well, which needs no asking.
 //!
 //! Pure. What is told is believed only of the server that was asked, and only under the number of the last question.
 
@@ -26,6 +27,8 @@ pub(crate) struct Asker {
     due: Tick,
     tries: u8,
     told: Option<SocketAddr>,
+    /// A port of a router that leads here.
+    pub(crate) mapped: Option<SocketAddr>,
 }
 
 impl Asker {
@@ -35,6 +38,7 @@ impl Asker {
             *self = Self {
                 server,
                 due: now,
+                mapped: self.mapped,
                 ..Self::default()
             };
         }
@@ -102,7 +106,9 @@ mod tests {
         let mut asker = Asker::default();
         let at = |ms| Tick(0) + Duration::from_millis(ms);
         assert_eq!(asker.deadline(), Tick::NEVER);
+        asker.mapped = Some(seen);
         asker.set_server(Some(server), at(0));
+        assert_eq!((asker.mapped, asker.told()), (Some(seen), None));
         let (to, mut asked) = asker.poll(|| [1; 12], at(0)).expect("a question");
         assert_eq!((to, asker.poll(|| [2; 12], at(499))), (server, None));
         let again = asker.poll(|| [2; 12], at(500));

@@ -237,13 +237,15 @@ fn rig(workers: usize) -> Rig {
         uplink_bps: None,
     };
     let (commands, inbox) = mpsc::channel(4);
-    let (outbox, messages) = mpsc::channel::<HostMessage>(4);
+    let (outbox, mut messages) = mpsc::channel::<HostMessage>(4);
     let link = HostLink {
         commands: inbox,
         messages: outbox,
     };
     let host = Host::start(&config, link).unwrap();
     assert_eq!(host.announced(), [host.media()]);
+    let at = vec![host.media()];
+    assert_eq!(messages.try_recv(), Ok(HostMessage::Reflects { at }));
     Rig {
         host,
         commands,

@@ -42,6 +42,8 @@ pub(crate) enum Control {
     Command(HostCommand),
     /// A host that tells others under which address it sees them.
     Reflector(SocketAddr),
+    /// A router lets others in there.
+    Mapped(Option<SocketAddr>),
     /// Say goodbye and end.
     Stop,
 }
@@ -158,6 +160,7 @@ impl Worker {
                 None => return false,
                 Some(Control::Command(command)) => self.command(command, now),
                 Some(Control::Reflector(server)) => self.engine.set_reflector(Some(server), now),
+                Some(Control::Mapped(outside)) => self.engine.set_mapped(outside),
                 Some(Control::Stop) => {
                     self.engine.close(now);
                     return true;

@@ -30,6 +30,9 @@ pub fn link(service: Service, name: String, fingerprint: Fingerprint) -> HostLin
             };
             // A failure shows as the end of the commands.
             let _ = local.messages.send(HostMessage::Hello(hello)).await;
+            if let Some(message) = roster.reflects() {
+                let _ = local.messages.send(message.clone()).await;
+            }
             let ended = relay(&mut local, &commands, &mut messages, &mut roster).await;
             if ended.is_err() || service.is_stopped() {
                 return;

@@ -220,6 +220,11 @@ impl Session {
         if let Err(lost) = socket.say(&HostMessage::Hello(self.hello())).await {
             return lost.into();
         }
+        if let Some(message) = self.roster.reflects()
+            && let Err(lost) = socket.say(message).await
+        {
+            return lost.into();
+        }
         loop {
             tokio::select! {
                 text = socket.hear() => match text {

@@ -16,6 +16,8 @@ pub struct Roster {
     mementos: BTreeMap<RoomId, BTreeMap<(ParticipantId, LegId), String>>,
     /// The one that expires first comes first.
     denials: BTreeSet<(u64, Denial)>,
+    /// Said once, and again on each new link.
+    reflects: Option<HostMessage>,
 }
 
 #[derive(Clone, Debug)]
@@ -46,6 +48,7 @@ impl Roster {
                     self.remove(&refusal.room, |refused| *refused == key);
                 }
             }
+            HostMessage::Reflects { .. } => self.reflects = Some(message.clone()),
             HostMessage::Hello(_)
             | HostMessage::Prepared { .. }
             | HostMessage::Declined { .. }
@@ -137,6 +140,11 @@ impl Roster {
             .iter()
             .map(|(_, denial)| denial.clone())
             .collect()
+    }
+
+    /// What is said after the hello: where the host tells whoever asks how it is seen.
+    pub fn reflects(&self) -> Option<&HostMessage> {
+        self.reflects.as_ref()
     }
 
     /// The time of a new removal says which old ones have expired.

@@ -2,6 +2,8 @@
 //!
 //! Commands carry wanted state, not steps: [`Negotiate`] says all tracks of a leg, and repeating it is harmless.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -327,6 +329,12 @@ pub enum HostMessage {
         room: RoomId,
         /// One entry per participant with a connected leg.
         lines: Vec<LineQuality>,
+    },
+    /// After `hello`, from an operator's host: whoever asks at one of these addresses (STUN Binding) is told under which address it is
+    /// seen. Participants are told of it, for the sake of computers behind NATs.
+    Reflects {
+        /// At most [`crate::limits::MAX_REFLECTORS`].
+        at: Vec<SocketAddr>,
     },
     /// Reply to [`HostCommand::OpenBridge`].
     BridgeOffered {

@@ -33,6 +33,9 @@ pub const MAX_MEDIA_LINES: usize = 80;
 /// Remote ICE candidates of one leg and generation.
 pub const MAX_CANDIDATES: usize = 20;
 
+/// Addresses of one host that tell whoever asks how it is seen.
+pub const MAX_REFLECTORS: usize = 8;
+
 /// Removals that a host keeps for signaling; those that expire first make room.
 pub const MAX_DENIALS: usize = 10_000;
 

@@ -30,6 +30,8 @@ pub struct ElectionRules {
     pub back_off: Duration,
     /// Between the first two probes of one line; twice as long each time after, for they cost its owner something.
     pub probe_every: Duration,
+    /// Who could not reach the computer that carries the call tries it again after this.
+    pub retry: Duration,
     /// How long a measurement counts.
     pub measured: Duration,
     /// Share of one core that has to be free, in percent.
@@ -49,6 +51,7 @@ impl Default for ElectionRules {
             changes_in: Duration::from_secs(600),
             back_off: Duration::from_secs(600),
             probe_every: Duration::from_secs(60),
+            retry: Duration::from_secs(180),
             measured: Duration::from_secs(180),
             cpu_free_percent: 50,
             jitter_us: 12_000,

@@ -34,6 +34,7 @@ impl Registry {
         self.settle_guess(room, now);
         self.overtake_beliefs(room, now);
         self.check_lease(room, now);
+        self.try_stayers(room, now);
         self.look_at_candidates(room, now);
         self.advance_move(room, now);
         self.choose_standby(room, now);
@@ -210,7 +211,8 @@ impl Registry {
                 }
                 Verdict::Commit(stays) => {
                     let (to, epoch) = (moving.to, moving.epoch);
-                    entry.baton.stays = stays;
+                    let again = now.instant + self.config.limits.hosting.election.retry;
+                    entry.baton.stays = stays.into_iter().map(|who| (who, again)).collect();
                     return self.begin_term(room, to, epoch, now);
                 }
             }
@@ -269,6 +271,7 @@ impl Registry {
         baton.newest = baton.newest.max(epoch);
         baton.moving = None;
         baton.mover = None;
+        baton.trials.clear();
         (baton.guess, baton.is_recalled) = (None, false);
         baton.since = Some(now.instant);
         baton.strained = 0;
@@ -516,6 +519,13 @@ impl Registry {
             baton.renewed.map(|renewed| renewed + limits.hosting.lease),
             baton.guess,
             baton.bridges.until(),
+            baton.trials.values().min().copied(),
+            baton
+                .stays
+                .values()
+                .min()
+                .filter(|_| baton.moving.is_none())
+                .copied(),
             // As soon as it can be.
             entry.is_behind().then_some(now.instant),
             absent.map(|since| since + limits.host_grace),

@@ -32,6 +32,7 @@ impl Registry {
             self.outputs.push_back(entry.tell_all(left));
         }
         entry.baton.stays.remove(&participant);
+        entry.baton.trials.remove(&participant);
         entry.baton.lines.remove(&participant);
         entry.baton.failures.remove(&participant);
         if entry.is_empty() {

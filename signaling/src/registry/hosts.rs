@@ -62,6 +62,7 @@ impl Registry {
             HostMessage::BridgeAnswered { room, bridge, end } => {
                 self.bridge_answered(host, &room, bridge, end, now);
             }
+            HostMessage::Reflects { at } => self.hosts.set_reflectors(host, &at),
             HostMessage::Bridge {
                 room,
                 bridge,

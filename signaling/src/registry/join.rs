@@ -1,8 +1,8 @@
 //! Coming in and coming back.
 
 use baton_protocol::{
-    Epoch, ErrorCode, Grants, HostTerm, Join, Joined, LeaveReason, OLDEST_PROTOCOL_VERSION,
-    PROTOCOL_VERSION, ParticipantId, RoomId, ServiceMessage,
+    Epoch, ErrorCode, Grants, HostTerm, IceServer, Join, Joined, LeaveReason,
+    OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, ParticipantId, RoomId, ServiceMessage,
 };
 
 use super::{CloseReason, ConnectionId, Output, Refused, Registry, Seat};
@@ -368,7 +368,17 @@ impl Registry {
         let grants = me.grants.clone();
         let turn = self.config.turn.as_ref();
         let turn = turn.map(|turn| turn.server(&id.to_string(), now.unix_s()));
-        let ice_servers = self.config.ice_servers.iter().cloned().chain(turn);
+        // What the operator wrote down counts more.
+        let mut urls = self.config.ice_servers.iter().flat_map(|one| &one.urls);
+        let is_written = urls.any(|url| url.starts_with("stun:"));
+        let reflector = self.hosts.reflector().filter(|_| !is_written);
+        let reflector = reflector.map(|at| IceServer {
+            urls: vec![format!("stun:{at}")],
+            username: None,
+            credential: None,
+        });
+        let ice_servers = self.config.ice_servers.iter().cloned();
+        let ice_servers = ice_servers.chain(reflector).chain(turn);
         let announcement = me.is_visible().then(|| me.info());
         let joined = Joined {
             signing_key: Some(self.signer.public_key().to_owned()),

@@ -73,6 +73,9 @@ impl Registry {
         };
         let leg = (offer.leg, target.host, offer.epoch);
         let request = self.ask(seat, leg, asked, now).ok_or_else(internal)?;
+        if other.is_none() {
+            self.stayer_moved(seat, now);
+        }
         let room = self.rooms.get(&seat.room).ok_or_else(internal)?;
         let me = room.participants.get(&seat.participant);
         let command = Negotiate {

@@ -36,8 +36,8 @@ const firefoxPrefs = {
 };
 
 class Chromium {
-  static async start(executablePath = CHROMIUM, env = process.env) {
-    const browser = await chromium.launch({ executablePath, headless: true, args: chromiumFlags, env });
+  static async start(executablePath = CHROMIUM, env = process.env, flags = []) {
+    const browser = await chromium.launch({ executablePath, headless: true, args: [...chromiumFlags, ...flags], env });
     return new Chromium(browser);
   }
 
@@ -106,8 +106,9 @@ class Firefox {
   }
 }
 
-/** A Chromium in another network namespace. */
-export const chromiumIn = (space) => Chromium.start(GUEST_CHROMIUM, { ...process.env, BATON_GUEST: space });
+/** A Chromium in another network namespace. `trusts`: an origin without TLS that gets a camera all the same. */
+export const chromiumIn = (space, trusts = null) =>
+  Chromium.start(GUEST_CHROMIUM, { ...process.env, BATON_GUEST: space }, trusts ? [`--unsafely-treat-insecure-origin-as-secure=${trusts}`] : []);
 
 /** How each kind is started. The unhurried one never takes processor time from the others. */
 export const browsers = {

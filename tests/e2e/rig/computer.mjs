@@ -6,6 +6,7 @@ import { createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 import { client } from './baton.mjs';
+import { until } from './wait.mjs';
 
 export class Computer {
   #child;
@@ -19,32 +20,33 @@ export class Computer {
   }
 
   /** Somebody joins with the native client and test media, and offers the computer. */
-  static join(lab, invite, owner) {
-    return Computer.#start(lab, ['join', invite, '--name', owner, '--test-media', '--allow-hosting'], owner, null);
+  static join(lab, invite, owner, { space = null } = {}) {
+    return Computer.#start(lab, ['join', invite, '--name', owner, '--test-media'], owner, space);
   }
 
-  /** Somebody joins in the same way, and does not offer the computer. */
-  static visit(lab, invite, owner) {
-    return Computer.#start(lab, ['join', invite, '--name', owner, '--test-media'], owner, null);
+  /** Likewise, but the computer is not offered. */
+  static visit(lab, invite, owner, { space = null } = {}) {
+    return Computer.#start(lab, ['join', invite, '--name', owner, '--test-media'], owner, space, []);
   }
 
-  static #start(lab, words, owner, space) {
-    const command = [...(space ? ['ip', 'netns', 'exec', space] : []), client, ...words, '--json'];
+  static #start(lab, words, owner, space, consent = ['--allow-hosting']) {
+    const command = [...(space ? ['ip', 'netns', 'exec', space] : []), client, ...words, ...consent, '--json'];
     const child = spawn(command[0], command.slice(1), { env: { ...process.env, RUST_BACKTRACE: '1' }, stdio: ['ignore', 'pipe', 'pipe'] });
     const file = createWriteStream(`${lab.folder}/computer-of-${owner}.log`);
     for (const stream of [child.stdout, child.stderr]) stream.pipe(file, { end: false });
     child.on('error', (error) => file.write(`cannot start ${client}: ${error.message}; build it with cargo build -p baton-client\n`));
-    const computer = new Computer(child);
+    const computer = new Computer(owner, child);
     createInterface({ input: child.stdout }).on('line', (line) => computer.#hear(line));
     lab.onClose(() => {
       computer.signal('SIGCONT');
       return computer.stop();
     });
-    lab.note(`${owner}'s computer is there`);
+    lab.note(consent.length > 0 ? `${owner} offers a computer` : `${owner} comes`);
     return computer;
   }
 
-  constructor(child) {
+  constructor(name, child) {
+    this.name = name;
     this.#child = child;
   }
 
@@ -69,6 +71,49 @@ export class Computer {
   /** Something happens to the process that does not end it: SIGSTOP, SIGCONT. */
   signal(name) {
     this.#child.kill(name);
+  }
+
+  /** Their number in the room, once they are in. */
+  async number() {
+    const joined = await until(`${this.name} is in the room`, 10_000, () => this.#said.find(({ event }) => event === 'joined'));
+    return joined.me;
+  }
+
+  /** Who carries the call, as signaling said last. */
+  get hosting() {
+    return this.#said.findLast(({ event }) => event === 'hosting')?.hosting ?? null;
+  }
+
+  /** How often that was said. */
+  get hostings() {
+    return this.#said.filter(({ event }) => event === 'hosting').length;
+  }
+
+  /** From now on, for what is asked of the time since. */
+  mark() {
+    return this.#said.length;
+  }
+
+  /** Where somebody was served, each time that something was said of it. */
+  placesSince(mark) {
+    const hostings = this.#said.slice(mark).filter(({ event }) => event === 'hosting').map(({ hosting }) => hosting);
+    return hostings.map(({ mine, term }) => (mine === term.host ? 'computer' : 'server'));
+  }
+
+  /** Pictures per second of somebody, second by second. */
+  async ratesSince(mark, other) {
+    const who = await other.number();
+    const stats = this.#said.slice(mark).filter(({ event }) => event === 'stats');
+    return stats.map(({ slots }) => Math.max(0, ...slots.filter(({ kind, participant }) => kind === 'video' && participant === who).map(({ fps }) => fps)));
+  }
+
+  /** Waits for a picture of somebody that moves at `fps` or more. */
+  async sees(other, { fps = 20, within = 2000 } = {}) {
+    const who = await other.number();
+    const stats = () => this.#said.findLast(({ event }) => event === 'stats');
+    const isShown = ({ kind, participant, fps: rate }) => kind === 'video' && participant === who && rate >= fps;
+    const state = () => JSON.stringify({ who, hosting: this.hosting, stats: stats() }, null, 1);
+    await until(`${this.name} sees ${other.name}`, within, () => stats()?.slots.some(isShown), state);
   }
 
   /** Ends the process; `signal` as for kill(1). */

@@ -4,6 +4,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
+import { build } from './homes.mjs';
 import { Skip } from './story.mjs';
 
 const runner = fileURLToPath(new URL('../run.mjs', import.meta.url));
@@ -16,12 +17,13 @@ const MEDIA_BYTES = 110;
 
 /**
  * Tells a story again, by its name, in a namespace that exists as long as it takes. `hasGuest`: beside it there is another one for
- * somebody whose line is a cable between the two.
+ * somebody whose line is a cable between the two. `homes`: around it are these, each behind its router (`homes.mjs`).
  */
-export async function inNamespace(name, hasGuest) {
+export async function inNamespace(name, hasGuest, homes) {
   if (process.getuid() !== 0) throw new Skip('a bad line needs network namespaces: run as root');
   const space = `bt-line-${process.pid}`;
   const guest = `bt-guest-${process.pid}`;
+  const made = [space];
   const ip = (...words) => execFileSync('ip', words, { stdio: 'pipe' });
   // An IPv6 address that a cable gives itself arrives a second later, and browsers drop what they are loading when their addresses change.
   const plain = (where, end) => ip('-n', where, 'link', 'set', end, 'addrgenmode', 'none');
@@ -34,6 +36,7 @@ export async function inNamespace(name, hasGuest) {
     ip('-n', space, 'link', 'set', 'home', 'up');
     if (hasGuest) {
       ip('netns', 'add', guest);
+      made.push(guest);
       ip('-n', space, 'link', 'set', 'away', 'netns', guest);
       ip('-n', guest, 'link', 'set', 'lo', 'up');
       plain(guest, 'away');
@@ -45,15 +48,17 @@ export async function inNamespace(name, hasGuest) {
       ip('-n', space, 'link', 'set', 'away', 'up');
     }
     ip('-n', space, 'route', 'add', 'default', 'via', AWAY, 'dev', 'home');
+    const spaces = homes ? build(space, homes, made) : {};
+    const env = { ...process.env, HOME: process.env.HOME ?? '/root', BATON_GUEST: guest, BATON_HOMES: JSON.stringify(spaces) };
     const child = spawn('ip', ['netns', 'exec', space, process.execPath, runner, '--inside', '--exactly', name], {
-      stdio: ['ignore', 'inherit', 'pipe'], env: { ...process.env, HOME: process.env.HOME ?? '/root', BATON_GUEST: guest },
+      stdio: ['ignore', 'inherit', 'pipe'], env,
     });
     let said = '';
     child.stderr.on('data', (data) => (said += data));
     const [code] = await once(child, 'exit');
     if (code !== 0) throw new Error(said.trim());
   } finally {
-    for (const each of hasGuest ? [guest, space] : [space]) ip('netns', 'del', each);
+    for (const each of made.toReversed()) ip('netns', 'del', each);
   }
 }
 

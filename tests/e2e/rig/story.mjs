@@ -4,10 +4,10 @@ export const stories = [];
 
 /**
  * Adds a story. `needsLine`: it runs in a network namespace of its own, where packets can be lost. `needsGuest`: beside it lives
- * somebody at the other end of a cable (browser `guest chromium`).
+ * somebody at the other end of a cable (browser `guest chromium`). `homes`: who lives behind a router of which kind (`homes.mjs`).
  */
-export function story(name, tell, { needsLine = false, needsGuest = false } = {}) {
-  stories.push({ name, tell, needsLine: needsLine || needsGuest, needsGuest });
+export function story(name, tell, { needsLine = false, needsGuest = false, homes = null } = {}) {
+  stories.push({ name, tell, needsLine: needsLine || needsGuest || homes !== null, needsGuest, homes });
 }
 
 /** Throw this where a story cannot be told on this machine; it is reported, never silent. */

@@ -19,7 +19,7 @@ use crate::room::Room;
 use crate::rtp::Ssrc;
 use crate::sdp::{
     Candidate, ChannelLine, Fingerprint, IcePassword, LocalTransport, RemoteTransport, Setup,
-    host_candidates, reflexive_candidate,
+    host_candidates, reflexive_candidates,
 };
 use crate::slab::Key;
 use crate::time::Tick;
@@ -212,7 +212,7 @@ impl Engine {
 
     fn end(&self, local: &LocalTransport) -> BridgeEnd {
         let mut candidates = host_candidates(&self.config.announced);
-        candidates.extend(self.reflexive().map(reflexive_candidate));
+        candidates.extend(reflexive_candidates(&self.reflexive()));
         candidates.truncate(MAX_CANDIDATES);
         BridgeEnd {
             ice: IceParameters {

@@ -79,7 +79,7 @@ impl Engine {
         let params = AnswerParams {
             transport: &local,
             announced: &self.config.announced,
-            reflexive,
+            reflexive: &reflexive,
             has_tcp: self.config.has_tcp,
             is_lite: self.config.ice_lite,
             session: leg.session,
@@ -259,7 +259,7 @@ impl Engine {
         if self.config.has_tcp {
             candidates.extend(sdp::passive_candidates(&self.config.announced));
         }
-        candidates.extend(self.reflexive().map(sdp::reflexive_candidate));
+        candidates.extend(sdp::reflexive_candidates(&self.reflexive()));
         let candidates = candidates.iter().map(ToString::to_string).collect();
         let ice = IceParameters {
             ufrag: local.ufrag.clone(),

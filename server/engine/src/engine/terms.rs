@@ -22,10 +22,21 @@ impl Engine {
         self.asker.set_server(server, now);
     }
 
-    /// The address that the reflector told, where that is not one of its own.
-    pub fn reflexive(&self) -> Option<SocketAddr> {
-        let told = self.asker.told()?;
-        (!self.config.announced.contains(&told)).then_some(told)
+    /// A port of a router that leads to this host's own; guests are told of it.
+    pub fn set_mapped(&mut self, outside: Option<SocketAddr>) {
+        self.asker.mapped = outside;
+    }
+
+    /// Addresses that lead here through a NAT and are not its own: the router's port, which lets in everybody, before the one that the
+    /// reflector told.
+    pub fn reflexive(&self) -> Vec<SocketAddr> {
+        let mut all = Vec::with_capacity(2);
+        for outside in [self.asker.mapped, self.asker.told()].into_iter().flatten() {
+            if !self.config.announced.contains(&outside) && !all.contains(&outside) {
+                all.push(outside);
+            }
+        }
+        all
     }
 
     /// Takes a role. Legs live on whatever it is; an epoch that is over changes nothing.

@@ -2,7 +2,7 @@
 
 use std::fmt::{Arguments, Write};
 
-use super::candidate::{host_candidates, passive_candidates, reflexive_candidate};
+use super::candidate::{host_candidates, passive_candidates, reflexive_candidates};
 use super::media::{
     CodecLine, CodecName, Direction, ExtensionLine, MediaKind, MediaLine, SsrcPair,
 };
@@ -46,8 +46,8 @@ pub struct AnswerParams<'a> {
     pub transport: &'a LocalTransport,
     /// Addresses under which the host is reached.
     pub announced: &'a [SocketAddr],
-    /// The address under which another host sees this one, where a NAT is in between.
-    pub reflexive: Option<SocketAddr>,
+    /// Addresses that lead to this host through a NAT, best first.
+    pub reflexive: &'a [SocketAddr],
     /// They are reached by TCP too.
     pub has_tcp: bool,
     /// ICE-lite.
@@ -191,7 +191,7 @@ impl Writer {
             for candidate in host_candidates(params.announced) {
                 self.line(format_args!("a=candidate:{candidate}"));
             }
-            if let Some(candidate) = params.reflexive.map(reflexive_candidate) {
+            for candidate in reflexive_candidates(params.reflexive) {
                 self.line(format_args!("a=candidate:{candidate}"));
             }
             let tcp = params.announced.iter().filter(|_| params.has_tcp);

@@ -236,19 +236,18 @@ pub fn passive_candidates(announced: &[SocketAddr]) -> Vec<Candidate> {
     )
 }
 
-/// The address that somebody outside a NAT sees (RFC 8445 section 5.1.2: preferred less than a host's own).
-#[must_use]
-pub fn reflexive_candidate(seen: SocketAddr) -> Candidate {
+/// Addresses that somebody outside a NAT sees, best first (RFC 8445 section 5.1.2: preferred less than a host's own).
+pub fn reflexive_candidates(seen: &[SocketAddr]) -> impl Iterator<Item = Candidate> {
     const REFLEXIVE_PREFERENCE: u32 = 100;
-    Candidate {
-        foundation: "r1".to_owned(),
+    (0_u16..).zip(seen).map(|(index, seen)| Candidate {
+        foundation: format!("r{}", index + 1),
         component: 1,
         protocol: CandidateProtocol::Udp,
-        priority: (REFLEXIVE_PREFERENCE << 24) + (u32::from(u16::MAX) << 8) + 255,
+        priority: (REFLEXIVE_PREFERENCE << 24) + (u32::from(u16::MAX - index) << 8) + 255,
         address: CandidateAddress::Ip(seen.ip()),
         port: seen.port(),
         kind: CandidateKind::ServerReflexive,
-    }
+    })
 }
 
 fn candidates(

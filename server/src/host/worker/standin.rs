@@ -43,6 +43,8 @@ impl Engine {
 
     pub(crate) fn set_reflector(&mut self, _: Option<SocketAddr>, _: Instant) {}
 
+    pub(crate) fn set_mapped(&mut self, _: Option<SocketAddr>) {}
+
     /// Echoes in reverse. "burst" is answered by ten datagrams in one transmit, "later" by one datagram after 20 ms.
     #[allow(clippy::needless_pass_by_value, reason = "as in the real engine")]
     pub(crate) fn handle_datagram(&mut self, datagram: Datagram<'_>, now: Instant) -> Routed {

@@ -31,6 +31,12 @@ async fn a_lost_link_comes_back_with_everything_that_happened_meanwhile() {
     link.messages.send(answer("daily", 1)).await.unwrap();
     assert_eq!(hear(&mut socket).await, answer("daily", 1));
 
+    let reflects = HostMessage::Reflects {
+        at: vec!["203.0.113.7:7881".parse().unwrap()],
+    };
+    link.messages.send(reflects.clone()).await.unwrap();
+    assert_eq!(hear(&mut socket).await, reflects);
+
     drop(socket);
     drop(listener_gap(&listener).await);
     for participant in 2..5 {
@@ -52,6 +58,7 @@ async fn a_lost_link_comes_back_with_everything_that_happened_meanwhile() {
         .map(|leg| leg.participant.0)
         .collect();
     assert_eq!(legs, [2, 3, 4]);
+    assert_eq!(hear(&mut socket).await, reflects, "said again");
 }
 
 #[tokio::test]
@@ -189,6 +196,7 @@ async fn hear_hello(socket: &mut Accepted) -> HostHello {
         | HostMessage::StepDown { .. }
         | HostMessage::Fitness { .. }
         | HostMessage::Lines { .. }
+        | HostMessage::Reflects { .. }
         | HostMessage::Leg { .. }
         | HostMessage::BridgeOffered { .. }
         | HostMessage::BridgeAnswered { .. }

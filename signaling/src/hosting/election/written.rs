@@ -37,6 +37,7 @@ impl ElectionRules {
             "tenure" => self.tenure = seconds,
             "back_off" => self.back_off = seconds,
             "probe_every" => self.probe_every = seconds,
+            "retry" => self.retry = seconds,
             "cpu_free" => {
                 self.cpu_free_percent = u16::try_from(whole).unwrap_or(u16::MAX);
             }
@@ -48,7 +49,7 @@ impl ElectionRules {
 }
 
 const NAMES: &str =
-    "seasoned, margin, patience, tenure, back_off, probe_every, cpu_free and jitter";
+    "seasoned, margin, patience, tenure, back_off, probe_every, retry, cpu_free and jitter";
 
 #[cfg(test)]
 mod tests {

@@ -57,7 +57,7 @@ impl Registry {
         let Some(server) = room.server_for_stayers(&self.hosts) else {
             return wanted;
         };
-        if room.has_stayers() {
+        if room.has_stayers() || room.has_trials() {
             let epoch = room.term.epoch;
             wanted.insert(room.term.host, Ends { server, epoch });
         }

@@ -1,5 +1,7 @@
 //! What participants say about who carries the call.
 
+use std::time::Duration;
+
 use baton_protocol::{
     Epoch, ErrorCode, HostId, HostKind, HostingPolicy, MoveStep, ParticipantId, RoomId,
     ServiceMessage,
@@ -45,10 +47,38 @@ impl Registry {
             return;
         }
         if may_stay {
-            room.baton.stays.insert(seat.participant);
+            let again = now.instant + self.config.limits.hosting.election.retry;
+            room.baton.stays.insert(seat.participant, again);
+            room.baton.trials.remove(&seat.participant);
             return self.tend(&seat.room, now);
         }
         self.retreat(&seat.room, "somebody cannot reach that computer", now);
+    }
+
+    /// Somebody who could not reach the computer that carries the call has another way to the server: perhaps to that computer too.
+    pub(in crate::registry) fn stayer_moved(&mut self, seat: &Seat, now: Now) {
+        let room = self.rooms.get_mut(&seat.room);
+        let again = room.and_then(|room| room.baton.stays.get_mut(&seat.participant));
+        if let Some(again) = again {
+            *again = (*again).min(now.instant + SETTLED);
+            self.arm(&seat.room, now);
+        }
+    }
+
+    /// Those who could not reach the computer try it again, when it is time: their way, or its way, may be another one.
+    pub(in crate::registry) fn try_stayers(&mut self, room: &RoomId, now: Now) {
+        let trial = self.config.limits.hosting.trial;
+        let Some(entry) = self.rooms.get_mut(room) else {
+            return;
+        };
+        let baton = &mut entry.baton;
+        baton.trials.retain(|_, until| *until > now.instant);
+        if baton.moving.is_some() {
+            return;
+        }
+        let due = baton.stays.extract_if(.., |_, again| *again <= now.instant);
+        let due = due.map(|(who, _)| (who, now.instant + trial));
+        baton.trials.extend(due);
     }
 
     /// Back to the operator's server, if there is one and the call is not on its way already.
@@ -254,3 +284,6 @@ impl Registry {
         Ok((room, me.ok_or_else(internal)?))
     }
 }
+
+/// A new way is given so much time before it is tried for something else.
+const SETTLED: Duration = Duration::from_secs(5);

@@ -18,7 +18,7 @@ fn lost(epoch: u32) -> PeerMessage {
     }
 }
 
-fn renew(stage: &mut Stage, room: &baton_protocol::RoomId, epoch: u32, count: u32) {
+pub(super) fn renew(stage: &mut Stage, room: &baton_protocol::RoomId, epoch: u32, count: u32) {
     let load = HostLoad {
         cpu_free_percent: 100,
         ..HostLoad::default()

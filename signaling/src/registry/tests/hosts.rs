@@ -36,6 +36,36 @@ fn without_a_host_there_is_no_room() {
 }
 
 #[test]
+fn everybody_is_told_of_a_server_s_public_address_where_they_hear_how_they_are_seen() {
+    let mut stage = Stage::open();
+    let at = [
+        "127.0.0.1:7881",
+        "[2001:db8::7]:7881",
+        "10.0.0.7:7881",
+        "203.0.113.7:7881",
+    ];
+    let at = at.map(|one| one.parse().expect("address")).to_vec();
+    stage.host_says(HOST, HostMessage::Reflects { at });
+    let urls = |joined: baton_protocol::Joined| -> Vec<String> {
+        let servers = joined.ice_servers.into_iter();
+        let urls = servers.flat_map(|server| server.urls);
+        urls.filter(|url| url.starts_with("stun:")).collect()
+    };
+    let ana = stage.join(ANA, "tea", "Ana");
+    assert_eq!(urls(ana), ["stun:203.0.113.7:7881"]);
+    stage.unlink(HOST);
+    stage.link(OTHER, None, Vec::new());
+    let at = vec!["127.0.0.1:7881".parse().expect("address")];
+    stage.host_says(OTHER, HostMessage::Reflects { at });
+    let ben = stage.join(ConnectionId(2), "cake", "Ben");
+    assert_eq!(
+        urls(ben),
+        [""; 0],
+        "nobody can ask a host that is gone, nor itself"
+    );
+}
+
+#[test]
 fn a_host_that_vanishes_and_comes_back_changes_nothing() {
     let mut stage = Stage::open();
     let ana = stage.join(ANA, "tea", "Ana");

@@ -7,6 +7,7 @@ use baton_protocol::{
     IceParameters, Joined, LegState, MoveStep, ParticipantId, PeerMessage, RoomId,
 };
 
+use super::failover::renew;
 use super::moving::*;
 use super::stage::*;
 use crate::registry::{Call, CallReply, Publisher, SessionOpen};
@@ -279,4 +280,66 @@ fn who_loses_the_computer_in_the_middle_of_a_call_is_served_by_the_server() {
     assert_eq!(stage.hosting(ANA).mine, host, "the others stay");
     let told = stage.told(COMPUTER);
     bridge(&mut stage, &told, &ana.room, Epoch(2));
+}
+
+/// Like [`mixed`], but Cy wants to come along and cannot; the hosts are joined for that.
+fn left_behind(stage: &mut Stage) -> (Joined, HostId, BridgeId) {
+    let (ana, host, _) = mixed(stage);
+    stage.say(CY, PeerMessage::UseServer { always: false });
+    assert_eq!(stage.hosting(CY).mine, host);
+    stage.told(COMPUTER);
+    progress(stage, CY, Epoch(2), MoveStep::Failed);
+    assert_eq!(stage.hosting(CY).mine, ana.host.host);
+    let told = stage.told(COMPUTER);
+    let bridge = bridge(stage, &told, &ana.room, Epoch(2));
+    (ana, host, bridge)
+}
+
+fn is_closed(stage: &mut Stage) -> bool {
+    let told = stage.told(COMPUTER);
+    let mut told = told.iter();
+    told.any(|one| matches!(one, HostCommand::CloseBridge { .. }))
+}
+
+#[test]
+fn who_could_not_reach_the_computer_tries_again_now_and_then_and_misses_nothing_meanwhile() {
+    let mut stage = Stage::open();
+    let (ana, host, _) = left_behind(&mut stage);
+    let mut count = 0;
+    let mut wait = |stage: &mut Stage, seconds| {
+        for _ in 0..seconds {
+            count += 1;
+            stage.wait(Duration::from_secs(1));
+            renew(stage, &ana.room, 2, count);
+        }
+    };
+    wait(&mut stage, 178);
+    assert_eq!(stage.hosting(CY).mine, ana.host.host);
+    stage.told(COMPUTER);
+    wait(&mut stage, 3);
+    assert_eq!(stage.hosting(CY).mine, host, "it is time");
+    wait(&mut stage, 10);
+    assert!(!is_closed(&mut stage), "served as before meanwhile");
+    progress(&mut stage, CY, Epoch(2), MoveStep::Failed);
+    assert_eq!(stage.hosting(CY).mine, ana.host.host, "in vain");
+    wait(&mut stage, 30);
+    assert!(!is_closed(&mut stage));
+    wait(&mut stage, 152);
+    assert_eq!(stage.hosting(CY).mine, host, "and again");
+    wait(&mut stage, 25);
+    assert!(is_closed(&mut stage), "nobody is on the server any more");
+}
+
+#[test]
+fn who_has_another_way_to_the_server_tries_the_computer_again_soon() {
+    let mut stage = Stage::open();
+    let (ana, host, _) = left_behind(&mut stage);
+    let server = (ana.host.host, HOST, Epoch(2));
+    open_leg(&mut stage, CY, 9, server, vec![camera()]);
+    assert_eq!(stage.hosting(CY).mine, ana.host.host, "not at once");
+    for count in 1..7 {
+        stage.wait(Duration::from_secs(1));
+        renew(&mut stage, &ana.room, 2, count);
+    }
+    assert_eq!(stage.hosting(CY).mine, host);
 }

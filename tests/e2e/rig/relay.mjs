@@ -1,0 +1,41 @@
+// A TURN server outside all homes: coturn, which shares a secret with the service.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream, existsSync } from 'node:fs';
+import { connect } from 'node:net';
+
+import { NET } from './homes.mjs';
+import { Skip } from './story.mjs';
+import { until } from './wait.mjs';
+
+const PROGRAM = '/usr/bin/turnserver';
+const SECRET = 'what the relay and the service know';
+const PORT = 3478;
+
+const listens = () => new Promise((resolve) => {
+  const socket = connect(PORT, NET.v4, () => { socket.destroy(); resolve(true); });
+  socket.on('error', () => resolve(false));
+});
+
+/** Starts it; gives the settings with which a service sends its participants there. */
+export async function startRelay(lab) {
+  if (!existsSync(PROGRAM)) throw new Skip('a relay needs coturn: apt-get install coturn');
+  const words = [
+    '-n', `--listening-ip=${NET.v4}`, `--relay-ip=${NET.v4}`, `--listening-port=${PORT}`, '--min-port=50000', '--max-port=50200', '--realm=story',
+    '--use-auth-secret', `--static-auth-secret=${SECRET}`, '--no-tls', '--no-dtls', '--no-cli', '--log-file=stdout', '--simple-log',
+    `--pidfile=${lab.folder}/relay.pid`, `--userdb=${lab.folder}/relay.db`,
+  ];
+  const child = spawn(PROGRAM, words, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const log = createWriteStream(`${lab.folder}/relay.log`);
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => { log.write(data); said += data; });
+  lab.onClose(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  });
+  await until('the relay listens', 5000, listens, () => said);
+  const at = `turn:${NET.v4}:${PORT}`;
+  return { BATON_TURN_URLS: `${at},${at}?transport=tcp`, BATON_TURN_SECRET: SECRET };
+}
