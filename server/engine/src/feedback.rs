@@ -14,6 +14,7 @@ use crate::publication::Publication;
 use crate::rtcp::{self, Ntp, ReportBlock, RtcpPacket};
 use crate::rtp::Ssrc;
 use crate::slab::Slab;
+use crate::slot::Repair;
 use crate::stats::Stats;
 use crate::time::Tick;
 
@@ -61,8 +62,7 @@ impl Leg {
                 RtcpPacket::Nack { media, lost, .. } => {
                     for seq in lost.take(MAX_ASKED) {
                         stats.nacks_in += 1;
-                        has_output |= self.pacer.may_repair(now)
-                            && self.retransmit(media, seq, publications, now, stats);
+                        has_output |= self.retransmit(media, seq, publications, now, stats);
                     }
                 }
                 RtcpPacket::Pli { media, .. } => {
@@ -76,6 +76,7 @@ impl Leg {
                 RtcpPacket::TransportFeedback(feedback) if self.is_numbered() => {
                     stats.arrival_reports_in += 1;
                     self.estimator.handle_feedback(&feedback, now);
+                    self.pacer.hold(self.estimator.is_breaking_in(), now);
                     has_output |= self.estimator.deadline() <= now;
                 }
                 RtcpPacket::Remb { bitrate, .. } => {
@@ -137,7 +138,7 @@ impl Leg {
         &mut self,
         media: Ssrc,
         seq: u16,
-        publications: &Slab<Publication>,
+        publications: &mut Slab<Publication>,
         now: Tick,
         stats: &mut Stats,
     ) -> bool {
@@ -150,17 +151,26 @@ impl Leg {
         else {
             return false;
         };
-        let publication = slot
-            .showing
-            .as_ref()
-            .and_then(|showing| publications.get(showing.publication));
+        let source = slot.showing.as_ref().map(|showing| showing.publication);
+        let publication = source.and_then(|source| publications.get_mut(source));
         let (Some(publication), Ok(index)) = (publication, u16::try_from(index)) else {
             return false;
         };
         let line = (&mut self.pacer, round_trip);
-        let repeats = slot.retransmit(index, seq, publication, line, now, &mut self.outbox);
-        stats.rtx_out += u64::from(repeats);
-        repeats
+        match slot.retransmit(index, seq, publication, line, now, &mut self.outbox) {
+            Repair::Repeats => {
+                stats.rtx_out += 1;
+                true
+            }
+            Repair::NotNow => false,
+            Repair::GivenUp { layer } => {
+                stats.given_up += 1;
+                if let Some(layer) = publication.layers.get_mut(layer) {
+                    layer.want_keyframe();
+                }
+                false
+            }
+        }
     }
 
     fn handle_keyframe_request(
