@@ -21,9 +21,6 @@ const LONGEST: Duration = Duration::from_millis(1000);
 const SERVED_MICROS: i64 = 40_000;
 const SERVED_PACKETS: u32 = 3;
 
-/// No packet of them has taken more than this share of the time: what is held up and then let go together shows nothing.
-const EVEN: f64 = 0.6;
-
 /// Packets that come a little faster than those before still come out of a queue that grows, in microseconds.
 const RIPPLE: i64 = 2_000;
 
@@ -48,7 +45,8 @@ struct Run {
     first_at: i64,
     last_at: i64,
     last_transit: i64,
-    longest: i64,
+    /// By how much one packet waited longer than the one before, at most: a way that became longer, or a line that was silent.
+    step: i64,
     packets: u32,
     bytes: u64,
 }
@@ -128,7 +126,7 @@ impl Run {
             first_at: arrival.at,
             last_at: arrival.at,
             last_transit: arrival.transit(),
-            longest: 0,
+            step: 0,
             packets: 0,
             bytes: 0,
         }
@@ -144,7 +142,7 @@ impl Run {
         Self {
             last_at: arrival.at,
             last_transit: arrival.transit(),
-            longest: self.longest.max(arrival.at - self.last_at),
+            step: self.step.max(arrival.transit() - self.last_transit),
             packets: self.packets + 1,
             bytes: self.bytes + u64::from(arrival.bytes),
             ..self
@@ -155,11 +153,10 @@ impl Run {
     fn served(&self) -> Option<f64> {
         let span = self.last_at.saturating_sub(self.first_at);
         let grown = self.last_transit.saturating_sub(self.first_transit());
-        let is_busy = grown as f64 > (1.0 - 1.0 / STRETCH) * span as f64;
-        let is_even = self.longest as f64 <= EVEN * span as f64;
+        let is_busy = (grown - self.step) as f64 > (1.0 - 1.0 / STRETCH) * span as f64;
         let is_long = self.packets >= SERVED_PACKETS && span >= SERVED_MICROS;
         let span = Duration::from_micros(span.unsigned_abs());
-        (is_busy && is_even && is_long).then(|| super::rate(self.bytes, span))
+        (is_busy && is_long).then(|| super::rate(self.bytes, span))
     }
 
     fn first_transit(&self) -> i64 {
