@@ -83,7 +83,7 @@ mod tests {
     fn one_lost_packet_in_a_row_and_a_wait_within_the_store_cost_nothing() {
         let calm = std::iter::repeat_n(Some(0), 10);
         let one_lost = calm.clone().chain([None, Some(0)]).chain(calm.clone());
-        let late = calm.clone().chain([Some(60), Some(40)]).chain(calm.clone());
+        let late = calm.clone().chain([Some(60), Some(40)]).chain(calm);
         assert_eq!(heard(one_lost), Duration::ZERO);
         assert_eq!(heard(late), Duration::ZERO);
     }
@@ -93,7 +93,7 @@ mod tests {
         let calm = std::iter::repeat_n(Some(0), 10);
         let lost = calm.clone().chain([None, None, None, Some(0)]);
         assert_eq!(heard(lost), Duration::from_millis(40));
-        let late = calm.clone().chain((0..10).map(|_| Some(300)));
+        let late = calm.chain((0..10).map(|_| Some(300)));
         assert_eq!(heard(late), Duration::from_millis(240));
     }
 }

@@ -285,11 +285,11 @@ impl Participant {
             }
         }
         for heard in leg.receiver.heard() {
-            if let Some(log) = &mut self.diary.log {
-                if let Ok(missing) = u32::try_from(heard.missing) {
-                    let whose = heard.person as usize;
-                    log.sounds.push((whose, heard.at, missing, heard.is_twice));
-                }
+            if let Some(log) = &mut self.diary.log
+                && let Ok(missing) = u32::try_from(heard.missing)
+            {
+                let whose = heard.person as usize;
+                log.sounds.push((whose, heard.at, missing, heard.is_twice));
             }
             let voice = self.diary.heard.entry(heard.person as usize).or_default();
             voice.packets += 1;
