@@ -27,8 +27,6 @@ pub struct Piece {
     pub codec: Codec,
     /// Whose it is, where it says so.
     pub participant: Option<ParticipantId>,
-    /// When its frame was captured, as NTP time by its publisher's clock, if it says so.
-    pub captured: Option<u64>,
     /// Without padding.
     pub payload: Bytes,
 }
@@ -44,8 +42,6 @@ pub struct Received {
     pub codec: Codec,
     /// RTP timestamp: in ticks of the codec's clock, continuous within a slot.
     pub timestamp: u32,
-    /// When it was captured, as NTP time by its publisher's clock, if the packets say so: the same on every leg.
-    pub captured: Option<u64>,
     /// Decoding can begin here.
     pub is_key: bool,
     /// As a container would hold it.
@@ -74,7 +70,6 @@ struct Picture {
     codec: Codec,
     timestamp: u32,
     participant: Option<ParticipantId>,
-    captured: Option<u64>,
     partial: Partial,
 }
 
@@ -136,22 +131,13 @@ impl Assembler {
             return;
         }
         if piece.codec.kind() == MediaKind::Audio {
-            let Piece {
-                codec,
-                timestamp,
-                participant,
-                captured,
-                payload,
-                ..
-            } = piece;
-            let sound = Picture {
-                codec,
-                timestamp,
-                participant,
-                captured,
-                partial: Partial::default(),
-            };
-            self.finish(&sound, payload, now);
+            self.finish(
+                piece.codec,
+                piece.timestamp,
+                piece.participant,
+                piece.payload,
+                now,
+            );
             return;
         }
         let is_other = |picture: &Picture| {
@@ -165,7 +151,6 @@ impl Assembler {
             codec: piece.codec,
             timestamp: piece.timestamp,
             participant: piece.participant,
-            captured: piece.captured,
             partial: Partial::default(),
         });
         if picture
@@ -180,22 +165,30 @@ impl Assembler {
     }
 
     fn finish_picture(&mut self, now: Instant) {
-        if let Some(mut picture) = self.picture.take() {
-            match std::mem::take(&mut picture.partial).finish(picture.codec) {
-                Some(data) => self.finish(&picture, data, now),
+        if let Some(picture) = self.picture.take() {
+            match picture.partial.finish(picture.codec) {
+                Some(data) => {
+                    let Picture {
+                        codec,
+                        timestamp,
+                        participant,
+                        ..
+                    } = picture;
+                    self.finish(codec, timestamp, participant, data, now);
+                }
                 None => self.give_up(),
             }
         }
     }
 
-    fn finish(&mut self, frame: &Picture, data: Bytes, arrived: Instant) {
-        let &Picture {
-            codec,
-            timestamp,
-            participant,
-            captured,
-            ..
-        } = frame;
+    fn finish(
+        &mut self,
+        codec: Codec,
+        timestamp: u32,
+        participant: Option<ParticipantId>,
+        data: Bytes,
+        arrived: Instant,
+    ) {
         let is_key = is_keyframe(codec, &data);
         if self.is_broken && !is_key {
             self.wants_keyframe = true;
@@ -210,7 +203,6 @@ impl Assembler {
             participant,
             codec,
             timestamp,
-            captured,
             is_key,
             data,
             arrived,

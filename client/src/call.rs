@@ -98,8 +98,7 @@ pub struct Call {
     legs: Vec<Current>,
     /// The leg whose pictures and sound count.
     shown: Option<LegId>,
-    /// Where frames go, if anybody wants them.
-    stage: Option<Stage>,
+    stage: Stage,
     pulses: Pulses,
     is_loss_said: bool,
     said_step: Option<(Epoch, MoveStep)>,
@@ -134,7 +133,6 @@ impl Call {
             token: plan.token.clone().or_else(|| plan.invite.token.clone()),
             trust: plan.trust.clone(),
         });
-        let stage = plan.frames.clone().map(Stage::new);
         let (outbox, leg_events) = mpsc::channel(LEG_EVENTS);
         Self {
             plan,
@@ -147,7 +145,7 @@ impl Call {
             signing_key: None,
             legs: Vec::new(),
             shown: None,
-            stage,
+            stage: Stage::default(),
             pulses: Pulses::default(),
             is_loss_said: false,
             said_step: None,
@@ -531,7 +529,6 @@ impl Call {
     fn finish(&mut self, ending: Ending) {
         self.legs.clear();
         self.end_carrier();
-        self.stage.iter().for_each(Stage::flush);
         if !self.is_over {
             self.is_over = true;
             self.news.push_back(CallEvent::Over(ending));

@@ -2,8 +2,6 @@
 //!
 //! Pure. The offer is read rather than the connection asked, because what was written there is what holds.
 
-use rtc::rtp::header::Header;
-
 use crate::media::Codec;
 
 /// One m-line.
@@ -51,12 +49,6 @@ impl Section {
         found.map(|(payload_type, _)| *payload_type)
     }
 
-    /// When the frame of a received packet was captured, as NTP time by its publisher's clock, if it says so.
-    pub(crate) fn captured(&self, header: &Header) -> Option<u64> {
-        let value = header.get_extension(self.extension(CAPTURE_TIME)?)?;
-        value.first_chunk().copied().map(u64::from_be_bytes)
-    }
-
     /// Number of a header extension.
     pub(crate) fn extension(&self, uri: &str) -> Option<u8> {
         let mut extensions = self.extensions.iter();
@@ -64,10 +56,6 @@ impl Section {
         found.map(|(id, _)| *id)
     }
 }
-
-/// Says when a frame was captured (webrtc.org experiment).
-pub(crate) const CAPTURE_TIME: &str =
-    "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time";
 
 fn values<'a>(section: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
     section
@@ -91,11 +79,9 @@ fn codec(rtpmap: &str) -> Option<Codec> {
 #[cfg(test)]
 pub(crate) const OFFER: &str = "v=0\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n\
     a=rtpmap:111 opus/48000/2\r\na=extmap:3 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n\
-    a=extmap:7 http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time\r\n\
     m=video 9 UDP/TLS/RTP/SAVPF 97 96 98\r\na=mid:1\r\na=rtpmap:96 VP8/90000\r\n\
     a=rtpmap:97 rtx/90000\r\na=rtpmap:98 VP9/90000\r\na=extmap:4/sendonly urn:ietf:params:rtp-hdrext:sdes:mid\r\n\
-    a=extmap:5 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n\
-    a=extmap:7 http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time\r\n";
+    a=extmap:5 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n";
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,12 @@
 //! What is sent: a track is described once, fed with frames from one side, and carried by any number of legs at a time.
 //!
-//! Owns: SSRCs, the numbering of packets and when each frame was captured, so that two legs carry the same stream, packet by packet,
-//! and whoever receives both knows a frame again. Does not own: where frames come from (`play`), nor the legs, which come and go.
+//! Owns: SSRCs and the numbering of packets, so that two legs carry the same stream, packet by packet, and whoever receives
+//! both can merge them. Does not own: where frames come from (`play`), nor the legs, which come and go.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use baton_protocol::{LayerInfo, LayerWanted, LegId, MediaKind, Source};
 use rtc::rtp::Packet;
@@ -39,8 +39,6 @@ struct Shared {
     /// One per SSRC; sound has one that is not told.
     layers: Vec<LayerInfo>,
     ssrcs: Vec<u32>,
-    /// The feed's clock at zero, as NTP time.
-    zero: u64,
     /// What each stream sent, whatever the number of legs.
     sent: Vec<Sent>,
     is_muted: AtomicBool,
@@ -98,7 +96,6 @@ impl Publication {
             source,
             codec,
             layers,
-            zero: ntp(SystemTime::now()),
             sent: ssrcs.iter().map(|_| Sent::default()).collect(),
             ssrcs,
             is_muted: AtomicBool::new(false),
@@ -238,7 +235,6 @@ impl Feed {
             return;
         }
         let packets = stream.packets(frame, at);
-        let captured = self.shared.zero.wrapping_add(ntp_units(at));
         let rid = self.shared.layers.get(layer);
         let rid = rid.and_then(|layer| layer.rid.as_deref());
         if let Some(sent) = self.shared.sent.get(layer) {
@@ -249,7 +245,7 @@ impl Feed {
         }
         for outlet in outlets {
             for packet in &packets {
-                outlet.send(packet, rid, frame, captured).await;
+                outlet.send(packet, rid, frame).await;
             }
         }
     }
@@ -272,9 +268,9 @@ impl fmt::Debug for Feed {
 }
 
 impl Outlet {
-    async fn send(&self, packet: &Packet, rid: Option<&str>, frame: &Frame, captured: u64) {
+    async fn send(&self, packet: &Packet, rid: Option<&str>, frame: &Frame) {
         let mut packet = packet.clone();
-        self.line.label(&mut packet.header, rid, frame, captured);
+        self.line.label(&mut packet.header, rid, frame);
         // The leg is closing: it is detached next.
         if let Err(error) = self.track.write_rtp(packet).await {
             tracing::debug!(%error, "a packet was not sent");
@@ -288,19 +284,6 @@ impl Shared {
         self.outlets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// Seconds since 1900 in 32.32 fixed point (RFC 5905 section 6).
-fn ntp(time: SystemTime) -> u64 {
-    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    ntp_units(since_1970).wrapping_add(SECONDS_1900_TO_1970 << 32)
-}
-
-fn ntp_units(span: Duration) -> u64 {
-    let fraction = (u64::from(span.subsec_nanos()) << 32) / 1_000_000_000;
-    (span.as_secs() << 32).wrapping_add(fraction)
-}
-
-const SECONDS_1900_TO_1970: u64 = 2_208_988_800;
 
 /// Keyframe requests that wait for the feed.
 const REQUESTS: usize = 16;

@@ -35,7 +35,6 @@ impl Stream {
                 marker: index == last,
                 codec: self.codec,
                 participant: Some(ParticipantId(7)),
-                captured: None,
                 payload,
             }
         });
@@ -199,7 +198,6 @@ proptest! {
             marker,
             codec: codecs[codec],
             participant: None,
-            captured: None,
             payload: payload.into(),
         });
         assembled(pieces, Instant::now());

@@ -151,14 +151,11 @@ impl Call {
         } else {
             served.or(main)
         };
-        let mut legs = self.legs.iter();
-        let is_moving = legs.any(|leg| matches!(leg.part, Part::Next | Part::Arriving));
-        if let Some(stage) = &self.stage {
-            stage.direct(shown, refuge.or(arriving), is_moving);
-        }
+        self.stage.set_arriving(refuge.or(arriving));
         if let Some(leg) = shown
             && self.shown != shown
         {
+            self.stage.set_current(leg);
             self.shown = shown;
             self.news.push_back(CallEvent::Switched { leg });
         }

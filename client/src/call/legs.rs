@@ -111,7 +111,8 @@ impl Call {
             video_slots: self.plan.video_slots,
             publications: self.plan.publications.clone(),
             is_probed: self.plan.hosting.is_some(),
-            frames: self.stage.clone(),
+            frames: self.plan.frames.clone(),
+            stage: self.stage.clone(),
         };
         let leg = Leg::open(plan, self.outbox.clone());
         self.legs.push(Current::new(leg, to.host, to.part, now));

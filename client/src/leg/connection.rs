@@ -29,7 +29,7 @@ use super::receiver::{Frames, Receiver};
 use super::reporter::Reporter;
 use super::sender::Sender;
 use super::{Command, LegEvent, LegEvents, LegPlan, Offer, Slot};
-use crate::offer::{CAPTURE_TIME, Section};
+use crate::offer::Section;
 use crate::publish::AUDIO_LEVEL;
 
 /// Receive slots by the transceiver that fills them.
@@ -75,9 +75,10 @@ async fn serve(
     tracks: &mut mpsc::Receiver<Arc<dyn TrackRemote>>,
     events: &LegEvents,
 ) -> Result<()> {
-    let frames = plan.frames.clone().map(|stage| Frames {
+    let frames = plan.frames.clone().map(|frames| Frames {
         leg: plan.id,
-        stage,
+        stage: plan.stage.clone(),
+        to: frames,
     });
     let control = open_channels(connection, plan.id, events).await?;
     let (offer, (senders, prober), slots) = offer(connection, plan, echoes).await?;
@@ -147,12 +148,6 @@ async fn build(
         uri: AUDIO_LEVEL.to_owned(),
     };
     media.register_header_extension(audio_level, RtpCodecKind::Audio, None)?;
-    for kind in [RtpCodecKind::Audio, RtpCodecKind::Video] {
-        let capture_time = RTCRtpHeaderExtensionCapability {
-            uri: CAPTURE_TIME.to_owned(),
-        };
-        media.register_header_extension(capture_time, kind, None)?;
-    }
     let requests = KeyframeRequests::listen(plan.publications.clone());
     // Registers what is offered; the interceptor itself is then another one.
     let registry = register_default_interceptors(Registry::new(), &mut media)?;

@@ -7,11 +7,12 @@ use baton_protocol::{LegId, ParticipantId};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtp::Packet;
 use rtc::rtp_transceiver::RTCRtpTransceiverId;
+use tokio::sync::mpsc;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 
 use super::Slot;
 use super::connection::Slots;
-use crate::assembly::{Assembler, Piece};
+use crate::assembly::{Assembler, Piece, Received};
 use crate::offer::Section;
 use crate::reception::Seen;
 use crate::stage::Stage;
@@ -22,11 +23,12 @@ pub(super) struct Receiver {
     frames: Option<Frames>,
 }
 
-/// Where the frames of a leg go.
+/// Where the frames of a leg go, as long as they count.
 #[derive(Clone)]
 pub(super) struct Frames {
     pub(super) leg: LegId,
     pub(super) stage: Stage,
+    pub(super) to: mpsc::Sender<Received>,
 }
 
 /// What a track's first event says of it.
@@ -105,15 +107,22 @@ impl Opened {
             marker: packet.header.marker,
             codec,
             participant: packet.header.csrc.first().copied().map(ParticipantId),
-            captured: self.section.captured(&packet.header),
             payload: packet.payload,
         };
         self.assembler.handle_packet(piece, now);
-        let mut needs_keyframe = false;
         while let Some(frame) = self.assembler.poll_frame() {
-            needs_keyframe |= frames.stage.handle_frame(frames.leg, frame, now);
+            let (kind, is_key) = (frame.codec.kind(), frame.is_key);
+            if !frames.stage.admits(frames.leg, &frame.slot, kind, is_key) {
+                continue;
+            }
+            if frames.to.try_send(frame).is_err() {
+                tracing::warn!(
+                    slot = self.slot.mid,
+                    "frames come faster than they are taken; one is lost"
+                );
+            }
         }
-        (self.assembler.take_wants_keyframe() || needs_keyframe)
+        self.assembler.take_wants_keyframe()
             && self.asked.is_none_or(|asked| now - asked > KEYFRAME_PAUSE)
     }
 }

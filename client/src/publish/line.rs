@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rtc::rtp::header::Header;
 
 use crate::media::{Codec, Frame};
-use crate::offer::{CAPTURE_TIME, Section};
+use crate::offer::Section;
 
 /// An m-line that sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,6 @@ pub(crate) struct Line {
     mid_id: Option<u8>,
     rid_id: Option<u8>,
     level_id: Option<u8>,
-    captured_id: Option<u8>,
 }
 
 impl Line {
@@ -29,30 +28,21 @@ impl Line {
             mid_id: section.extension(MID),
             rid_id: section.extension(RID),
             level_id: section.extension(AUDIO_LEVEL),
-            captured_id: section.extension(CAPTURE_TIME),
         })
     }
 
     /// Makes a packet one of this line. Every packet says which stream it is (RFC 8852, RFC 9143), since any may be the
-    /// first that arrives. And each says when its frame was captured, by which whoever gets it by two ways knows it again.
-    pub(super) fn label(
-        &self,
-        header: &mut Header,
-        rid: Option<&str>,
-        frame: &Frame,
-        captured: u64,
-    ) {
+    /// first that arrives.
+    pub(super) fn label(&self, header: &mut Header, rid: Option<&str>, frame: &Frame) {
         header.payload_type = self.payload_type;
         let rid = rid.map(|rid| Bytes::copy_from_slice(rid.as_bytes()));
         let level = self
             .level_id
             .map(|_| Bytes::copy_from_slice(&[loudness(&frame.data)]));
-        let captured = Some(Bytes::copy_from_slice(&captured.to_be_bytes()));
         let extensions = [
             (self.mid_id, Some(self.mid.clone())),
             (self.rid_id, rid),
             (self.level_id, level),
-            (self.captured_id, captured),
         ];
         for (id, value) in extensions {
             if let (Some(id), Some(value)) = (id, value)
@@ -100,7 +90,7 @@ mod tests {
         };
         let mut header = Header::default();
         let line = Line::find(OFFER, mid, codec).unwrap();
-        line.label(&mut header, rid, &frame, 0x0102_0304_0506_0708);
+        line.label(&mut header, rid, &frame);
         header
     }
 
@@ -118,17 +108,6 @@ mod tests {
         let level = |data| labelled("0", Codec::Opus, None, data).get_extension(3);
         assert_eq!(level(&[0xf8]).unwrap()[0], 127);
         assert_eq!(level(&[0xf8; 60]).unwrap()[0], 0x80 | 25);
-    }
-
-    #[test]
-    fn every_packet_says_when_its_frame_was_captured() {
-        let captured = |mid, codec, id| labelled(mid, codec, None, &[0; 9]).get_extension(id);
-        let expected = [1, 2, 3, 4, 5, 6, 7, 8];
-        assert_eq!(
-            captured("0", Codec::Opus, 7).as_deref(),
-            Some(&expected[..])
-        );
-        assert_eq!(captured("1", Codec::Vp8, 7).as_deref(), Some(&expected[..]));
     }
 
     #[test]

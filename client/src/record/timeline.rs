@@ -1,7 +1,6 @@
 //! Where a frame lies in its file, in ticks of its codec's clock.
 //!
-//! Pure. When frames were captured says it exactly, and so do timestamps of one slot; where neither is known, or a track was away,
-//! the time of arrival does.
+//! Pure. Timestamps of one slot say it exactly; where a track came by another slot, or was away, the time of arrival does.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,6 @@ use crate::assembly::Received;
 pub(super) struct Timeline {
     slot: String,
     timestamp: u32,
-    captured: Option<u64>,
     arrived: Instant,
     position: u64,
 }
@@ -22,7 +20,6 @@ impl Timeline {
         Self {
             slot: first.slot.clone(),
             timestamp: first.timestamp,
-            captured: first.captured,
             arrived: first.arrived,
             position: 0,
         }
@@ -33,19 +30,10 @@ impl Timeline {
         let rate = frame.codec.clock_rate();
         let passed = frame.arrived.saturating_duration_since(self.arrived);
         let by_clock = ticks(passed, rate);
-        let is_same_slot = frame.slot == self.slot;
-        let by_timestamp =
-            is_same_slot.then(|| u64::from(frame.timestamp.wrapping_sub(self.timestamp)));
-        let by_capture = self.captured.zip(frame.captured);
-        let by_capture = by_capture.and_then(|(before, now)| {
-            let ticks = (u128::from(now.checked_sub(before)?) * u128::from(rate) + HALF) >> 32;
-            u64::try_from(ticks).ok()
-        });
-        let is_plausible = |step: &u64| step.abs_diff(by_clock) < ticks(LARGEST_DIFFERENCE, rate);
-        let exact = by_capture.filter(is_plausible);
-        let exact = exact.or(by_timestamp.filter(is_plausible));
-        self.position += exact.unwrap_or(by_clock);
-        self.captured = frame.captured;
+        let by_timestamp = u64::from(frame.timestamp.wrapping_sub(self.timestamp));
+        let is_plausible = frame.slot == self.slot
+            && by_timestamp.abs_diff(by_clock) < ticks(LARGEST_DIFFERENCE, rate);
+        self.position += if is_plausible { by_timestamp } else { by_clock };
         self.slot.clone_from(&frame.slot);
         self.timestamp = frame.timestamp;
         self.arrived = frame.arrived;
@@ -56,9 +44,6 @@ impl Timeline {
 fn ticks(time: Duration, rate: u32) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX) / 1000 * u64::from(rate) / 1000
 }
-
-/// Of a tick in NTP time, to round.
-const HALF: u128 = 1 << 31;
 
 /// A burst or a pause on the line is below it, another clock above.
 const LARGEST_DIFFERENCE: Duration = Duration::from_secs(5);
@@ -76,7 +61,6 @@ mod tests {
             participant: None,
             codec: Codec::Vp8,
             timestamp,
-            captured: None,
             is_key: false,
             data: Vec::new().into(),
             arrived: now + Duration::from_millis(millis),
@@ -93,30 +77,5 @@ mod tests {
         ]
         .map(|frame| timeline.advance(&frame));
         assert_eq!(positions, [0, 3000, 6000, 15_000, 18_000, 108_000, 117_000]);
-    }
-
-    #[test]
-    fn by_another_leg_the_time_of_capture_places_a_frame_whatever_its_timestamp_and_arrival() {
-        let now = Instant::now();
-        let frame = |timestamp: u32, captured: u64, millis: u64| Received {
-            slot: "1".to_owned(),
-            participant: None,
-            codec: Codec::Vp8,
-            timestamp,
-            captured: Some(captured),
-            is_key: false,
-            data: Vec::new().into(),
-            arrived: now + Duration::from_millis(millis),
-        };
-        let step = (1_u64 << 32) / 30;
-        let mut timeline = Timeline::new(&frame(9000, 5 << 32, 0));
-        let positions = [
-            frame(9000, 5 << 32, 0),
-            frame(12_000, (5 << 32) + step, 33),
-            frame(4_000_000, (5 << 32) + 2 * step, 180),
-            frame(4_003_000, (5 << 32) + 3 * step, 185),
-        ]
-        .map(|frame| timeline.advance(&frame));
-        assert_eq!(positions, [0, 3000, 6000, 9000]);
     }
 }

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-mod counted;
 mod hosting;
 mod house;
 mod media;
@@ -10,7 +9,6 @@ mod mixed;
 #[cfg(unix)]
 mod program;
 mod publish;
-mod seamless;
 #[cfg(unix)]
 mod standalone;
 

@@ -268,7 +268,6 @@ mod tests {
             payload_len: 0,
             descriptor_len: 0,
             audio_level: None,
-            capture_time: None,
             video_orientation: None,
             playout_delay: None,
         }

@@ -492,7 +492,6 @@ impl Packet<'_> {
                 payload_len,
                 descriptor_len,
                 audio_level: self.extensions.audio_level,
-                capture_time: self.extensions.capture_time,
                 video_orientation: self.extensions.video_orientation,
                 playout_delay: self.extensions.playout_delay,
             },

@@ -24,7 +24,6 @@ pub(crate) struct Entry {
     /// Bytes of the dependency descriptor, stored behind the payload; 0 if there is none.
     pub(crate) descriptor_len: u16,
     pub(crate) audio_level: Option<AudioLevel>,
-    pub(crate) capture_time: Option<u64>,
     pub(crate) video_orientation: Option<u8>,
     pub(crate) playout_delay: Option<[u8; 3]>,
 }

@@ -148,7 +148,6 @@ impl Sealer<'_> {
             audio_level: stored.entry.audio_level,
             abs_send_time: (!has_feedback).then(|| abs_send_time(self.now)),
             dependency_descriptor: (!stored.descriptor.is_empty()).then_some(stored.descriptor),
-            capture_time: stored.entry.capture_time,
             video_orientation: stored.entry.video_orientation,
             playout_delay: stored.entry.playout_delay,
             mid: None,

@@ -27,8 +27,6 @@ pub enum ExtensionKind {
     TransportSequence,
     /// Absolute send time, 6.18 seconds (webrtc.org experiment).
     AbsSendTime,
-    /// When a frame was captured, by its publisher's clock (webrtc.org experiment).
-    CaptureTime,
     /// Frame dependencies (AV1 RTP specification, appendix A).
     DependencyDescriptor,
     /// Coordination of video orientation (3GPP TS 26.114, section 7.4.5).
@@ -41,14 +39,13 @@ pub enum ExtensionKind {
 
 impl ExtensionKind {
     /// Every kind, in the order of declaration.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 10] = [
         Self::Mid,
         Self::Rid,
         Self::RepairedRid,
         Self::AudioLevel,
         Self::TransportSequence,
         Self::AbsSendTime,
-        Self::CaptureTime,
         Self::DependencyDescriptor,
         Self::VideoOrientation,
         Self::PlayoutDelay,
@@ -66,7 +63,6 @@ impl ExtensionKind {
                 "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
             }
             Self::AbsSendTime => "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
-            Self::CaptureTime => "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
             Self::DependencyDescriptor => {
                 "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
             }
@@ -202,8 +198,6 @@ pub struct Extensions<'a> {
     pub transport_sequence: Option<u16>,
     /// 24 bits, seconds in 6.18 fixed point.
     pub abs_send_time: Option<u32>,
-    /// NTP time by the publisher's clock. What that differs from another's, which may follow it, is left out.
-    pub capture_time: Option<u64>,
     /// Unparsed.
     pub dependency_descriptor: Option<&'a [u8]>,
     /// Unparsed: camera, flip and rotation bits.
@@ -242,9 +236,6 @@ impl<'a> Extensions<'a> {
                     found.abs_send_time = data
                         .first_chunk()
                         .map(|&[b0, b1, b2]| u32::from_be_bytes([0, b0, b1, b2]));
-                }
-                ExtensionKind::CaptureTime => {
-                    found.capture_time = data.first_chunk().copied().map(u64::from_be_bytes);
                 }
                 ExtensionKind::DependencyDescriptor => found.dependency_descriptor = Some(data),
                 ExtensionKind::VideoOrientation => found.video_orientation = data.first().copied(),

@@ -358,8 +358,8 @@ fn a_retransmission_carries_its_original_number() {
 
 fn any_map() -> impl Strategy<Value = ExtensionMap> {
     let pairs = prop_oneof![
-        proptest::collection::vec((1..=14_u8, 0..ExtensionKind::ALL.len()), 0..12),
-        proptest::collection::vec((any::<u8>(), 0..ExtensionKind::ALL.len()), 0..12),
+        proptest::collection::vec((1..=14_u8, 0..10_usize), 0..12),
+        proptest::collection::vec((any::<u8>(), 0..10_usize), 0..12),
     ];
     pairs.prop_map(|pairs| {
         pairs
@@ -387,7 +387,6 @@ proptest! {
         map in any_map(),
         (transport_sequence, level) in any::<(Option<u16>, Option<(bool, u8)>)>(),
         (video_orientation, playout_delay) in any::<(Option<u8>, Option<[u8; 3]>)>(),
-        capture_time in any::<Option<u64>>(),
         abs_send_time in proptest::option::of(0..1_u32 << 24),
         descriptor in proptest::option::of(proptest::collection::vec(any::<u8>(), 1..=255)),
         mid in proptest::option::of("[a-z0-9]{1,16}"),
@@ -397,8 +396,7 @@ proptest! {
         let audio_level = level.map(|(voice, level)| AudioLevel { voice, level: level & 0x7f });
         let dependency_descriptor = descriptor.as_deref();
         let out = OutExtensions {
-            transport_sequence, audio_level, abs_send_time, capture_time, dependency_descriptor, video_orientation,
-            playout_delay, mid,
+            transport_sequence, audio_level, abs_send_time, dependency_descriptor, video_orientation, playout_delay, mid,
         };
         let mut buffer = [0xee; 400];
         let len = header.write(&out, &map, &mut buffer).unwrap();
@@ -419,7 +417,6 @@ proptest! {
             audio_level: audio_level.filter(|_| is_mapped(ExtensionKind::AudioLevel)),
             transport_sequence: transport_sequence.filter(|_| is_mapped(ExtensionKind::TransportSequence)),
             abs_send_time: abs_send_time.filter(|_| is_mapped(ExtensionKind::AbsSendTime)),
-            capture_time: capture_time.filter(|_| is_mapped(ExtensionKind::CaptureTime)),
             dependency_descriptor:
                 dependency_descriptor.filter(|_| is_mapped(ExtensionKind::DependencyDescriptor)),
             video_orientation: video_orientation.filter(|_| is_mapped(ExtensionKind::VideoOrientation)),

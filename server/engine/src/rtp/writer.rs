@@ -37,8 +37,6 @@ pub struct OutExtensions<'a> {
     pub audio_level: Option<AudioLevel>,
     /// Seconds in 6.18 fixed point; the low 24 bits are sent.
     pub abs_send_time: Option<u32>,
-    /// As received.
-    pub capture_time: Option<u64>,
     /// 1 to 255 bytes; more than 16 take the two-byte form, other lengths are left out.
     pub dependency_descriptor: Option<&'a [u8]>,
     /// As received.
@@ -90,7 +88,6 @@ struct Ids {
     transport_sequence: u8,
     audio_level: u8,
     abs_send_time: u8,
-    capture_time: u8,
     dependency_descriptor: u8,
     video_orientation: u8,
     playout_delay: u8,
@@ -113,10 +110,6 @@ impl Ids {
                 extensions.abs_send_time.is_some(),
                 ExtensionKind::AbsSendTime,
             ),
-            capture_time: id(
-                extensions.capture_time.is_some(),
-                ExtensionKind::CaptureTime,
-            ),
             dependency_descriptor: id(
                 (1..=255).contains(&descriptor_len),
                 ExtensionKind::DependencyDescriptor,
@@ -138,12 +131,11 @@ impl Ids {
     }
 
     #[inline]
-    const fn all(&self) -> [u8; 8] {
+    const fn all(&self) -> [u8; 7] {
         [
             self.transport_sequence,
             self.audio_level,
             self.abs_send_time,
-            self.capture_time,
             self.dependency_descriptor,
             self.video_orientation,
             self.playout_delay,
@@ -153,7 +145,7 @@ impl Ids {
 
     #[inline]
     fn is_empty(&self) -> bool {
-        self.all() == [0; 8]
+        self.all() == [0; 7]
     }
 
     /// Returns the length of the extension block, its header included.
@@ -174,9 +166,6 @@ impl Ids {
         if let Some(time) = extensions.abs_send_time {
             let [_, b0, b1, b2] = time.to_be_bytes();
             elements.put(self.abs_send_time, [b0, b1, b2])?;
-        }
-        if let Some(time) = extensions.capture_time {
-            elements.put(self.capture_time, time.to_be_bytes())?;
         }
         if let Some(orientation) = extensions.video_orientation {
             elements.put(self.video_orientation, [orientation])?;
