@@ -34,7 +34,7 @@ class Party {
   /** Somebody with the native client; `offers` their computer, and reaches the service at `url`. */
   come(name, { offers = false, url = this.#url, home = name } = {}) {
     const invite = `${url}/r/${this.#room}?token=${Baton.invitation(SECRET, this.#room, ['--moderator'])}`;
-    this.people.set(name, Computer[offers ? 'join' : 'guest'](this.#lab, invite, name, { space: homeOf(home) }));
+    this.people.set(name, Computer[offers ? 'join' : 'visit'](this.#lab, invite, name, { space: homeOf(home) }));
   }
 
   /** Somebody with a browser. */
