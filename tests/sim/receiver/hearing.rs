@@ -16,8 +16,6 @@ pub(crate) struct Heard {
     pub(crate) is_voiced: bool,
     /// Packets missing just before this one; negative: this one fills a hole counted before.
     pub(crate) missing: i64,
-    /// Has it the packet before it in it?
-    pub(crate) is_twice: bool,
 }
 
 #[derive(Default)]
@@ -39,7 +37,7 @@ impl Hearing {
         &mut self,
         index: u64,
         timestamp: u32,
-        (stamp, is_twice): (&Stamp, bool),
+        stamp: &Stamp,
         moment: Moment,
         complaints: &mut Vec<String>,
     ) {
@@ -65,7 +63,6 @@ impl Hearing {
             at: moment.now,
             is_voiced: stamp.is_voiced,
             missing,
-            is_twice,
         });
     }
 
