@@ -16,7 +16,7 @@ export class Computer {
 
   /** Offers `owner`'s computer in the room of an invite; `space` is a network namespace to start it in. */
   static offer(lab, invite, owner, { space = null } = {}) {
-    return Computer.#start(lab, ['agent', invite, '--for', owner, '--allow-hosting'], owner, space);
+    return Computer.#start(lab, ['agent', invite, '--for', owner], owner, space);
   }
 
   /** Somebody joins with the native client and test media, and offers the computer. */
