@@ -500,8 +500,9 @@ impl Slot {
             return Repair::Nothing;
         };
         let seq = crate::rtp::seq::extend(self.forwarder.highest_seq(), wire);
+        // What is not known was sent before the slot showed this, or long ago: nobody can miss it now.
         let Some(sent) = self.history.find(seq) else {
-            return Repair::TooLate;
+            return Repair::Nothing;
         };
         let Some(layer) = publication.layers.get(usize::from(sent.layer)) else {
             return Repair::Nothing;
