@@ -4,6 +4,7 @@ use baton_protocol::{
     Epoch, ErrorCode, Grants, HostTerm, IceServer, Join, Joined, LeaveReason,
     OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, ParticipantId, RoomId, ServiceMessage,
 };
+use std::net::{IpAddr, SocketAddr};
 
 use super::{CloseReason, ConnectionId, Output, Refused, Registry, Seat};
 use crate::access::Access;
@@ -371,7 +372,15 @@ impl Registry {
         // What the operator wrote down counts more.
         let mut urls = self.config.ice_servers.iter().flat_map(|one| &one.urls);
         let is_written = urls.any(|url| url.starts_with("stun:"));
+        // Whoever reaches a private address is on this side of every NAT.
+        let is_outside = |at: &SocketAddr| match at.ip().to_canonical() {
+            IpAddr::V4(ip) => !(ip.is_private() || ip.is_loopback() || ip.is_link_local()),
+            IpAddr::V6(ip) => {
+                !(ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local())
+            }
+        };
         let reflector = self.hosts.reflector().filter(|_| !is_written);
+        let reflector = reflector.filter(is_outside);
         let reflector = reflector.map(|at| IceServer {
             urls: vec![format!("stun:{at}")],
             username: None,

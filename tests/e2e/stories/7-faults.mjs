@@ -113,7 +113,7 @@ story('signaling dies while a computer carries the call: the call goes on, and a
   await lab.baton(['host', '--signaling', `http://127.0.0.1:${port}`], secret);
   const { people, room, token, epoch, server, computer } = await meet(lab, first, '127.0.0.1', { browsers: ['chromium', 'firefox'] });
   const { host } = await people[0].report();
-  await watchFor(2500); // legs to the server fall silent
+  await watchFor(4500); // legs to the server are left alone for three seconds, and fall silent
   let second = first;
   await nobodyFreezes(people, 9000, {
     fps: 10,
