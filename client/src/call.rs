@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use baton_protocol::{
     Epoch, ErrorCode, Hosting, IceServer, Joined, LegId, MoveStep, ParticipantId, PathFromHost,
-    PeerMessage, ServiceMessage, Source, TrackId,
+    PauseReason, PeerMessage, ServiceMessage, SlotShown, Source, TrackId,
 };
 use baton_server::link::{Trust, backoff};
 use baton_server::papers::SigningKey;
@@ -283,10 +283,11 @@ impl Call {
     }
 
     fn handle_message(&mut self, message: ServiceMessage) {
+        let now = Instant::now();
         let changes = self
             .room
             .as_mut()
-            .map(|room| room.handle_message(&message))
+            .map(|room| room.handle_message(&message, now))
             .unwrap_or_default();
         let is_moved = changes
             .iter()
@@ -299,7 +300,7 @@ impl Call {
             ServiceMessage::HostChanged { .. } if is_moved && self.hosting.is_none() => {
                 self.replace_main("the call moved to another host")
             }
-            ServiceMessage::Hosting { hosting } => self.handle_hosting(hosting, Instant::now()),
+            ServiceMessage::Hosting { hosting } => self.handle_hosting(hosting, now),
             ServiceMessage::HostToken { token } => self.handle_host_token(token),
             ServiceMessage::Answer { leg, sdp, .. } => self.handle_answer(leg, sdp),
             ServiceMessage::Participant { participant }
@@ -501,6 +502,7 @@ impl Call {
             PathFromHost::Slots { slots } => {
                 current.shown.clone_from(&slots);
                 if counts {
+                    self.handle_ends(&slots);
                     self.news.push_back(CallEvent::Shown { slots });
                 }
             }
@@ -523,6 +525,16 @@ impl Call {
             | PathFromHost::Lines { .. }
             | PathFromHost::Pulse { .. }
             | PathFromHost::Unknown => {}
+        }
+    }
+
+    fn handle_ends(&mut self, slots: &[SlotShown]) {
+        let gone = slots
+            .iter()
+            .filter(|shown| shown.paused == Some(PauseReason::Gone));
+        if let Some(room) = &mut self.room {
+            let changes = gone.flat_map(|shown| room.handle_end(shown.track));
+            self.news.extend(changes.map(CallEvent::Changed));
         }
     }
 

@@ -1,13 +1,18 @@
-//! The room as signaling tells it: who is here, what they publish, who is host.
+//! The room as signaling tells it: who is here, what they publish, who is host, and what is kept of it where a restarted service has
+//! not heard of everybody again.
 //!
-//! Pure: messages in, what changed out. Does not own the path (speakers, slots): that comes from the host.
+//! Pure: messages and time in, what changed out. Does not own the path (speakers, slots): that comes from the host.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use baton_protocol::{
     HostTerm, Joined, LeaveReason, ParticipantId, ParticipantInfo, RoomId, ServiceMessage, Source,
     TrackId, TrackInfo,
 };
+
+/// How long signaling itself waits for somebody to come back.
+const RETURN_WITHIN: Duration = Duration::from_secs(30);
 
 /// A room one is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +20,17 @@ pub struct Room {
     name: RoomId,
     me: ParticipantId,
     host: HostTerm,
+    told: BTreeMap<ParticipantId, ParticipantInfo>,
+    kept: Option<Kept>,
+    /// What was told, with what is kept.
     participants: BTreeMap<ParticipantId, ParticipantInfo>,
+}
+
+/// As they were before the service was restarted: those who are missing, and those of whose tracks nothing was heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kept {
+    people: BTreeMap<ParticipantId, ParticipantInfo>,
+    until: Instant,
 }
 
 /// One difference between the room before and after a message.
@@ -65,48 +80,49 @@ impl Room {
             name: joined.room.clone(),
             me: joined.me,
             host: joined.host.clone(),
+            told: by_id(&joined.participants),
+            kept: None,
             participants: by_id(&joined.participants),
         }
     }
 
     /// Takes the room as it is after having been away.
-    pub fn handle_joined(&mut self, joined: &Joined) -> Vec<Change> {
+    pub fn handle_joined(&mut self, joined: &Joined, now: Instant) -> Vec<Change> {
         self.me = joined.me;
         let mut changes = self.handle_host(&joined.host);
-        let mut before = std::mem::take(&mut self.participants);
-        for participant in &joined.participants {
-            let known = before.remove(&participant.id);
-            changes.extend(differences(known.as_ref(), participant));
-        }
-        let gone = before.into_values();
-        changes.extend(gone.map(|participant| Change::Went {
-            participant,
-            reason: None,
-        }));
-        self.participants = by_id(&joined.participants);
+        self.told = by_id(&joined.participants);
+        self.kept = joined.gathering.then(|| {
+            let has_more = |old: &ParticipantInfo| {
+                let now = self.told.get(&old.id);
+                now.is_none_or(|now| now.tracks.is_empty() && !old.tracks.is_empty())
+            };
+            let mut people = self.participants.clone();
+            people.retain(|_, old| has_more(old));
+            let until = now + RETURN_WITHIN;
+            Kept { people, until }
+        });
+        changes.extend(self.settle(None));
         changes
     }
 
     /// Takes one message; those that do not concern the room change nothing.
-    pub fn handle_message(&mut self, message: &ServiceMessage) -> Vec<Change> {
+    pub fn handle_message(&mut self, message: &ServiceMessage, now: Instant) -> Vec<Change> {
         match message {
-            ServiceMessage::Joined(joined) => self.handle_joined(joined),
+            ServiceMessage::Joined(joined) => self.handle_joined(joined, now),
             ServiceMessage::Participant { participant } => {
-                let known = self
-                    .participants
-                    .insert(participant.id, participant.clone());
-                differences(known.as_ref(), participant)
+                if !participant.tracks.is_empty() {
+                    self.forget(|old| old.id == participant.id);
+                }
+                self.told.insert(participant.id, participant.clone());
+                self.settle(None)
             }
             ServiceMessage::ParticipantLeft {
                 participant,
                 reason,
             } => {
-                let gone = self.participants.remove(participant);
-                let went = |participant| Change::Went {
-                    participant,
-                    reason: Some(*reason),
-                };
-                gone.map(went).into_iter().collect()
+                self.forget(|old| old.id == *participant);
+                self.told.remove(participant);
+                self.settle(Some(*reason))
             }
             ServiceMessage::HostChanged { host } => self.handle_host(host),
             ServiceMessage::Answer { .. }
@@ -121,6 +137,59 @@ impl Room {
             | ServiceMessage::Pong { .. }
             | ServiceMessage::Unknown => Vec::new(),
         }
+    }
+
+    /// The host says that a track ended: whose it was does not come back with it.
+    pub fn handle_end(&mut self, track: TrackId) -> Vec<Change> {
+        self.forget(|old| old.tracks.iter().any(|known| known.id == track));
+        self.settle(None)
+    }
+
+    /// When [`handle_deadline`](Self::handle_deadline) has to be called.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.kept.as_ref().map(|kept| kept.until)
+    }
+
+    /// Who is not back by now does not come back.
+    pub fn handle_deadline(&mut self, now: Instant) -> Vec<Change> {
+        if self.deadline().is_none_or(|until| now < until) {
+            return Vec::new();
+        }
+        self.kept = None;
+        self.settle(None)
+    }
+
+    fn forget(&mut self, is_gone: impl Fn(&ParticipantInfo) -> bool) {
+        if let Some(kept) = &mut self.kept {
+            kept.people.retain(|_, old| !is_gone(old));
+        }
+    }
+
+    /// Everybody as they are now, and what is different from before. `reason`: why somebody is missing, where that was told.
+    fn settle(&mut self, reason: Option<LeaveReason>) -> Vec<Change> {
+        let mut now = self.told.clone();
+        for old in self.kept.iter().flat_map(|kept| kept.people.values()) {
+            let away = || ParticipantInfo {
+                connected: false,
+                ..old.clone()
+            };
+            let one = now.entry(old.id).or_insert_with(away);
+            if one.tracks.is_empty() {
+                one.tracks.clone_from(&old.tracks);
+            }
+        }
+        let mut before = std::mem::replace(&mut self.participants, now);
+        let mut changes = Vec::new();
+        for participant in self.participants.values() {
+            let known = before.remove(&participant.id);
+            changes.extend(differences(known.as_ref(), participant));
+        }
+        let went = |participant| Change::Went {
+            participant,
+            reason,
+        };
+        changes.extend(before.into_values().map(went));
+        changes
     }
 
     /// An older term than the present one is not believed.

@@ -9,7 +9,7 @@ const query = new URLSearchParams(location.search);
 
 const call = {
   room: '', name: '', token: query.get('token') ?? undefined, resume: undefined, me: 0, host: undefined, ice: [],
-  socket: undefined, retries: 0, over: true, people: new Map(), leg: undefined, legs: 0,
+  socket: undefined, retries: 0, over: true, people: new Map(), kept: new Map(), leg: undefined, legs: 0,
   media: new MediaStream(), screen: undefined, muted: { microphone: false, camera: false }, ids: {}, shown: new Map(), speaking: [],
 };
 
@@ -37,15 +37,30 @@ function connect() {
   });
 }
 
+/** A restarted service may know somebody again before it knows their tracks. */
+function known(person) {
+  if (person.tracks.length > 0) call.kept.delete(person.id);
+  return { ...person, tracks: person.tracks.length > 0 ? person.tracks : call.kept.get(person.id)?.tracks ?? [] };
+}
+
+function stopGathering() {
+  call.kept = new Map();
+  for (const person of call.people.values()) if (person.missing) call.people.delete(person.id);
+  draw();
+}
+
 const HANDLERS = {
   joined(message) {
     Object.assign(call, { me: message.me, resume: message.resume, host: message.host, ice: message.ice_servers, retries: 0 });
-    call.people = new Map(message.participants.map((person) => [person.id, person]));
+    call.kept = message.gathering ? call.people : new Map();
+    const missing = [...call.kept.values()].map((person) => [person.id, { ...person, missing: true }]);
+    call.people = new Map([...missing, ...message.participants.map((person) => [person.id, known(person)])]);
+    if (message.gathering) setTimeout(stopGathering, 30_000);
     status('');
     if (!message.resumed || !call.leg) openLeg(); else if (call.leg.waiting) sendOffer(call.leg);
     draw();
   },
-  participant({ participant }) { call.people.set(participant.id, participant); draw(); },
+  participant({ participant }) { call.people.set(participant.id, known(participant)); draw(); },
   participant_left({ participant }) { call.people.delete(participant); draw(); },
   async answer({ leg, sdp, tracks }) {
     if (leg !== call.leg?.id || call.leg.pc.signalingState !== 'have-local-offer') return;

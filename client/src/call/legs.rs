@@ -10,6 +10,7 @@ use super::current::Current;
 use super::{Call, CallEvent};
 use crate::ladder::Condition;
 use crate::leg::{Leg, LegPlan, Offer};
+use crate::room::Room;
 
 impl Call {
     pub(super) fn handle_deadline(&mut self, now: Instant) {
@@ -29,6 +30,11 @@ impl Call {
         for leg in late {
             self.replace(leg, "the host was not heard for too long");
         }
+        if let Some(room) = &mut self.room {
+            let changes = room.handle_deadline(now);
+            self.news
+                .extend(changes.into_iter().map(CallEvent::Changed));
+        }
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
         }
@@ -42,6 +48,7 @@ impl Call {
         troubles
             .chain(reopen)
             .chain(self.hosting_deadline(now))
+            .chain(self.room.as_ref().and_then(Room::deadline))
             .min()
     }
 

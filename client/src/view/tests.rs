@@ -122,6 +122,7 @@ fn room(tracks: &[(u32, Source)]) -> Room {
         room: "standup".parse().unwrap(),
         me: ParticipantId(1),
         resumed: false,
+        gathering: false,
         resume: String::new(),
         grants: Grants::talk(),
         host: HostTerm {

@@ -185,6 +185,10 @@ pub struct Joined {
     pub host: HostTerm,
     /// Everybody who is visible, oneself included.
     pub participants: Vec<ParticipantInfo>,
+    /// The service was restarted a moment ago: who is missing here, or has no tracks here, may not have been heard of again yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
+    pub gathering: bool,
     /// STUN and TURN servers to use.
     pub ice_servers: Vec<IceServer>,
     /// The Ed25519 key that signs grants: 32 bytes, base64url without padding.

@@ -342,6 +342,7 @@ impl Registry {
         resumed: bool,
         now: Now,
     ) {
+        let gathering = resumed && self.is_settling(now);
         let (life, secret) = (self.life, &self.config.secret);
         let Some(entry) = self.rooms.get_mut(room) else {
             return;
@@ -399,6 +400,7 @@ impl Registry {
             grants,
             host: term,
             participants: entry.seen_by(id),
+            gathering,
             ice_servers: ice_servers.collect(),
         };
         if let Some(participant) = announcement {

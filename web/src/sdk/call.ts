@@ -323,13 +323,12 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
     }
   }
 
-  #join({ me, grants, host, participants, room, resumed, ice_servers: iceServers, signing_key: signingKey }: Joined): void {
+  #join({ me, grants, host, participants, room, resumed, gathering, ice_servers: iceServers, signing_key: signingKey }: Joined): void {
     this.#iceServers = iceServers;
     this.#signingKey = signingKey ?? null;
     this.#saysHosting = false;
     const stays = resumed && this.#hosts.paths.length > 0;
-    const isSame = this.#hosts.isTerm(host);
-    this.#roster.replace(participants, stays && isSame);
+    this.#roster.replace(participants, stays && (gathering ?? false));
     const self = participants.find((participant) => participant.id === me);
     this.#update({ me, grants, room, name: self?.name ?? this.#state.name, participants: this.#roster.people });
     this.#stage.setPeople(this.#roster.people);

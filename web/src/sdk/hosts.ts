@@ -57,7 +57,7 @@ export class Hosts extends Emitter<HostsEvents> {
     return this.paths.find((path) => path.has(leg));
   }
 
-  isTerm(term: HostTerm): boolean {
+  #isTerm(term: HostTerm): boolean {
     const known = this.#hosting?.term;
     return known !== undefined && known.epoch === term.epoch && known.host === term.host;
   }
@@ -71,7 +71,7 @@ export class Hosts extends Emitter<HostsEvents> {
     else for (const path of this.paths) path.repeat();
     // A restarted signaling may know of older terms only, until it hears of this one.
     const known = this.#hosting?.term;
-    if (stays && known && (this.isTerm(term) || term.epoch < known.epoch)) return this.#arrange();
+    if (stays && known && (this.#isTerm(term) || term.epoch < known.epoch)) return this.#arrange();
     this.#hosting = null;
     this.emit('hosting', null);
     // A participant's computer is not called before it is known who it is and whether one may: `hosting` follows at once.

@@ -209,6 +209,7 @@ function joined(fields: Fields): Joined {
     host: host(fields.fields('host')),
     participants: fields.list('participants', participant),
     ice_servers: fields.list('ice_servers', iceServer, []),
+    ...(fields.has('gathering') && { gathering: fields.flag('gathering') }),
     ...(fields.has('signing_key') && { signing_key: fields.text('signing_key') }),
   };
 }

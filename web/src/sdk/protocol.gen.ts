@@ -416,6 +416,10 @@ host: HostTerm,
  */
 participants: Array<ParticipantInfo>, 
 /**
+ * The service was restarted a moment ago: who is missing here, or has no tracks here, may not have been heard of again yet.
+ */
+gathering?: boolean, 
+/**
  * STUN and TURN servers to use.
  */
 ice_servers: Array<IceServer>, 

@@ -1,4 +1,5 @@
-// Who is in the room. Owns: the list, and whom a restarted signaling service has not seen again yet. Pure but for its timer.
+// Who is in the room. Owns: the list, and what is kept of it where a restarted signaling service has not heard of everybody again. Pure
+// but for its timer.
 
 import type { ParticipantId, ParticipantInfo, TrackId } from './protocol.gen.ts';
 
@@ -6,57 +7,73 @@ import type { ParticipantId, ParticipantInfo, TrackId } from './protocol.gen.ts'
 const RETURN_WITHIN_MS = 30_000;
 
 export class Roster {
-  #people: readonly ParticipantInfo[] = [];
-  #awaited: ReadonlySet<ParticipantId> = new Set();
+  #told: readonly ParticipantInfo[] = [];
+  /** As they were before the restart: those who are missing, and those of whose tracks nothing was heard. */
+  #kept: readonly ParticipantInfo[] = [];
   readonly #changed: () => void;
 
-  /** `changed` is called when somebody is not waited for any longer. */
+  /** `changed` is called when nothing is waited for any longer. */
   constructor(changed: () => void) {
     this.#changed = changed;
   }
 
+  /** Everybody; who is missing since a restart is away, with the tracks they had. */
   get people(): readonly ParticipantInfo[] {
-    return this.#people;
+    const told = this.#told.map((person) => ({ ...person, tracks: hasTracks(person) ? person.tracks : this.#keptOf(person.id)?.tracks ?? [] }));
+    const missing = this.#kept.filter(({ id }) => !this.#told.some((person) => person.id === id));
+    return [...told, ...missing.map((person) => ({ ...person, connected: false }))];
   }
 
-  /** Everybody, as signaling says. `keeps`: it may not know everybody again yet; those who are missing stay for a while, as away. */
-  replace(people: readonly ParticipantInfo[], keeps: boolean): void {
-    const missing = keeps ? this.#people.filter((old) => !people.some((other) => other.id === old.id)) : [];
-    this.#people = [...people, ...missing.map((old) => ({ ...old, connected: false }))];
-    const awaited = new Set(missing.map(({ id }) => id));
-    this.#awaited = awaited;
-    if (missing.length > 0) setTimeout(() => { if (this.#drop(awaited)) this.#changed(); }, RETURN_WITHIN_MS);
+  /** Everybody, as signaling says. `gathers`: it may not know everybody and everything again yet. */
+  replace(people: readonly ParticipantInfo[], gathers: boolean): void {
+    const hasMore = (old: ParticipantInfo) => {
+      const now = people.find(({ id }) => id === old.id);
+      return now === undefined || (hasTracks(old) && !hasTracks(now));
+    };
+    const kept = gathers ? this.people.filter(hasMore) : [];
+    this.#told = people;
+    this.#kept = kept;
+    if (kept.length > 0) setTimeout(() => { if (this.#drop((old) => kept.includes(old))) this.#changed(); }, RETURN_WITHIN_MS);
   }
 
   /** Somebody came or changed; true for whom nobody knew. */
   put(person: ParticipantInfo): boolean {
-    this.#awaited = new Set([...this.#awaited].filter((id) => id !== person.id));
-    const isKnown = this.#people.some((other) => other.id === person.id);
-    this.#people = isKnown ? this.#people.map((other) => (other.id === person.id ? person : other)) : [...this.#people, person];
+    const isKnown = this.people.some(({ id }) => id === person.id);
+    const isTold = this.#told.some(({ id }) => id === person.id);
+    this.#told = isTold ? this.#told.map((other) => (other.id === person.id ? person : other)) : [...this.#told, person];
+    if (hasTracks(person)) this.#drop(({ id }) => id === person.id);
     return !isKnown;
   }
 
   /** Somebody went. */
   remove(id: ParticipantId): ParticipantInfo | undefined {
-    const gone = this.#people.find((other) => other.id === id);
-    this.#people = this.#people.filter((other) => other !== gone);
+    const gone = this.people.find((person) => person.id === id);
+    this.#told = this.#told.filter((person) => person.id !== id);
+    this.#drop((old) => old.id === id);
     return gone;
   }
 
-  /** The host says that these tracks ended: who was waited for does not come back. True where that was somebody. */
+  /** The host says that these tracks ended: whose they were does not come back with them. True where that is news. */
   end(tracks: ReadonlySet<TrackId>): boolean {
-    const gone = this.#people.filter(({ id, tracks: theirs }) => this.#awaited.has(id) && theirs.some((track) => tracks.has(track.id)));
-    return this.#drop(new Set(gone.map(({ id }) => id)));
+    return this.#drop((old) => old.tracks.some((track) => tracks.has(track.id)));
   }
 
   name(id: ParticipantId): string {
-    return this.#people.find((person) => person.id === id)?.name ?? '';
+    return this.people.find((person) => person.id === id)?.name ?? '';
   }
 
-  #drop(gone: ReadonlySet<ParticipantId>): boolean {
-    const left = this.#people.filter(({ id }) => !(gone.has(id) && this.#awaited.has(id)));
-    const isNews = left.length < this.#people.length;
-    this.#people = left;
+  #keptOf(id: ParticipantId): ParticipantInfo | undefined {
+    return this.#kept.find((old) => old.id === id);
+  }
+
+  #drop(isGone: (old: ParticipantInfo) => boolean): boolean {
+    const left = this.#kept.filter((old) => !isGone(old));
+    const isNews = left.length < this.#kept.length;
+    this.#kept = left;
     return isNews;
   }
+}
+
+function hasTracks({ tracks }: ParticipantInfo): boolean {
+  return tracks.length > 0;
 }

@@ -194,6 +194,7 @@ fn a_restarted_service_knows_its_people_again() {
     let again = after.resume(BO, "tea", &bo.resume);
     assert!(again.resumed && again.me == bo.me && again.host == bo.host);
     assert_eq!(again.participants.len(), 1, "Ana is not back yet");
+    assert!(again.gathering && !bo.gathering);
     let again = after.resume(ANA, "tea", &ana.resume);
     assert!(again.resumed && again.me == ana.me);
     let me = again
@@ -223,12 +224,16 @@ fn people_may_be_back_before_their_host() {
 
     let mut after = Stage::empty(Access::Open, 7);
     let again = after.resume(ANA, "tea", &ana.resume);
-    assert!(again.resumed && again.host == ana.host);
+    assert!(again.resumed && again.gathering && again.host == ana.host);
     after.link(HOST, Some(ana.host.host), roster(&ana, &tracks));
     assert_eq!(
         after.news(ANA).last().expect("the room as it is").tracks,
         tracks
     );
+    after.wait(Duration::from_secs(31));
+    after.lose(ANA);
+    let later = after.resume(ANA, "tea", &again.resume);
+    assert!(later.resumed && !later.gathering);
 }
 
 #[test]
