@@ -119,8 +119,8 @@ if [[ $what == check ]]; then
 fi
 
 prepare
-step "compile" cargo test --workspace --locked --no-run
-step "baton" cargo build --workspace --locked --bins
+# With all targets at once programs and tests share their libraries: programs alone would want some of them with other features.
+step "compile" cargo build --workspace --locked --all-targets
 counted "rust tests" cargo test --workspace --locked --no-fail-fast
 counted "stories in real browsers" env BATON_BIN="$target/debug/baton" node tests/e2e/run.mjs
 
