@@ -245,6 +245,14 @@ impl Baton {
         }
     }
 
+    /// Somebody says in which epoch they believe. After a restart that may be one that no host has told of.
+    pub(crate) fn note_belief(&mut self, epoch: Epoch) {
+        let moving = self.moving.as_ref().map(|moving| moving.epoch);
+        if self.is_recalled && moving != Some(epoch) {
+            self.believed = self.believed.max(epoch);
+        }
+    }
+
     /// An epoch that nobody has had.
     pub(crate) fn fresh_epoch(&mut self) -> Epoch {
         self.newest = match self.leaps.take() {

@@ -157,6 +157,7 @@ found! {
     a_server_is_asked_in_no_older_epoch_than_it_has_seen: [42894, 250757],
     a_role_that_is_said_again_takes_no_call_away: [614, 1771],
     clocks_that_differ_since_take_no_term_away: [9596, 10386, 15554],
+    a_computer_is_asked_in_no_epoch_that_it_only_claims: [26446],
     a_computer_that_stood_by_lets_go_of_whoever_is_removed_later: [463],
     a_server_without_legs_tells_the_epoch_that_it_has_seen: [187433],
 }

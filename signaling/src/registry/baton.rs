@@ -454,15 +454,9 @@ impl Registry {
         }
     }
 
-    /// Somebody says in which epoch they believe. After a restart that may be one that no host has told of.
     pub(super) fn note_belief(&mut self, room: &RoomId, epoch: Epoch) {
-        let entry = self.rooms.get_mut(room);
-        let Some(entry) = entry.filter(|entry| entry.baton.is_recalled) else {
-            return;
-        };
-        let moving = entry.baton.moving.as_ref().map(|moving| moving.epoch);
-        if moving != Some(epoch) {
-            entry.baton.believed = entry.baton.believed.max(epoch);
+        if let Some(entry) = self.rooms.get_mut(room) {
+            entry.baton.note_belief(epoch);
         }
     }
 

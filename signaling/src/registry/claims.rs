@@ -19,7 +19,8 @@ impl Registry {
             return false;
         }
         let is_settling = self.is_settling(now);
-        let claims = self.claims_term(host, roster, now);
+        let seen = self.proven_epoch(host, roster, now);
+        let claims = self.claims_term(host, roster, seen);
         // Nothing proves that a participant's computer stands by, unless this service runs on it.
         let is_waiting = (owner.is_none() || self.is_own(host))
             && matches!(roster.role, Some(HostRole::Standby | HostRole::Aside));
@@ -29,9 +30,13 @@ impl Registry {
             }
             return self.recall_room(host, roster, claims, now);
         };
-        room.baton.newest = room.baton.newest.max(roster.epoch);
-        room.baton
-            .hear_of(host, roster.epoch, room.term.epoch < roster.epoch);
+        // What a computer cannot prove counts as little as what a guest says. In its own life the service knows what it told.
+        let epoch = seen.unwrap_or(UNKNOWN);
+        room.baton.newest = room.baton.newest.max(epoch);
+        room.baton.hear_of(host, epoch, room.term.epoch < epoch);
+        if epoch < roster.epoch {
+            room.baton.note_belief(roster.epoch);
+        }
         let is_guess = room.baton.guess.is_some();
         let standby = room.baton.standby;
         let is_vacant = standby.is_none_or(|other| self.hosts.link_of(other).is_none());
@@ -39,7 +44,7 @@ impl Registry {
             room.baton.standby = Some(host);
         }
         if room.term.host == host && !is_guess {
-            return self.confirm(host, roster, claims, now);
+            return self.confirm(host, &roster.room, (epoch, claims), now);
         }
         if is_guess && claims && (room.term.epoch < roster.epoch || room.term.host == host) {
             return self.recall_claim(&roster.room, host, roster.epoch, now);
@@ -149,20 +154,26 @@ impl Registry {
     }
 
     /// The room's own host is back. The newest epoch that it has seen is its own only if it carried the room in it.
-    fn confirm(&mut self, host: HostId, roster: &RosterRoom, claims: bool, now: Now) -> bool {
-        let Some(entry) = self.rooms.get_mut(&roster.room) else {
+    fn confirm(
+        &mut self,
+        host: HostId,
+        room: &RoomId,
+        (seen, claims): (Epoch, bool),
+        now: Now,
+    ) -> bool {
+        let Some(entry) = self.rooms.get_mut(room) else {
             return false;
         };
-        let is_newer = roster.epoch > entry.term.epoch;
+        let is_newer = seen > entry.term.epoch;
         if is_newer && !claims {
             let epoch = entry.baton.fresh_epoch();
-            self.begin_term(&roster.room, host, epoch, now);
-        } else if is_newer && let Some(term) = self.hosts.term(host, roster.epoch) {
+            self.begin_term(room, host, epoch, now);
+        } else if is_newer && let Some(term) = self.hosts.term(host, seen) {
             entry.term = term.clone();
             let changed = entry.tell_all(ServiceMessage::HostChanged { host: term });
             self.outputs.push_back(changed);
         }
-        self.hosts.assign(host, &roster.room);
+        self.hosts.assign(host, room);
         true
     }
 
@@ -172,22 +183,28 @@ impl Registry {
         own.is_some() && self.hosts.fingerprint(host) == own
     }
 
+    /// The newest epoch that a host has seen in a room, as far as that is more than its word: one that was claimed falsely would
+    /// be one in which it is asked, by a grant of another.
+    fn proven_epoch(&self, host: HostId, roster: &RosterRoom, now: Now) -> Option<Epoch> {
+        if self.hosts.kind(host) == Some(HostKind::Central) || self.is_own(host) {
+            return Some(roster.epoch);
+        }
+        let verifier = GrantVerifier::new(self.signer.public_key()).ok()?;
+        let grant = verifier
+            .grant(roster.grant.as_deref()?, now.unix_s())
+            .ok()?;
+        let is_its_own = grant.room == roster.room
+            && grant.host == host
+            && self.hosts.fingerprint(host) == Some(&grant.fingerprint);
+        is_its_own.then_some(grant.epoch.min(roster.epoch))
+    }
+
     /// Does a host say, and prove if it must, that it carries the room?
-    fn claims_term(&self, host: HostId, roster: &RosterRoom, now: Now) -> bool {
+    fn claims_term(&self, host: HostId, roster: &RosterRoom, seen: Option<Epoch>) -> bool {
+        let is_proven = seen == Some(roster.epoch);
         match (self.hosts.kind(host), roster.role) {
-            (Some(HostKind::Central), None | Some(HostRole::Active)) => true,
-            (Some(HostKind::Participant), Some(HostRole::Active)) if self.is_own(host) => true,
-            (Some(HostKind::Participant), Some(HostRole::Active)) => {
-                let verifier = GrantVerifier::new(self.signer.public_key());
-                let grant = roster.grant.as_deref().zip(verifier.ok());
-                let grant = grant.and_then(|(text, key)| key.grant(text, now.unix_s()).ok());
-                grant.is_some_and(|grant| {
-                    grant.room == roster.room
-                        && grant.host == host
-                        && grant.epoch == roster.epoch
-                        && self.hosts.fingerprint(host) == Some(&grant.fingerprint)
-                })
-            }
+            (Some(HostKind::Central), None) => true,
+            (Some(_), Some(HostRole::Active)) => is_proven,
             _ => false,
         }
     }

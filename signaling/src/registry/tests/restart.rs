@@ -46,7 +46,7 @@ impl Memory {
             room: self.ana.room.clone(),
             epoch: Epoch(2),
             role: Some(role),
-            grant: (role == HostRole::Active).then(|| self.grant.clone()),
+            grant: matches!(role, HostRole::Active | HostRole::Next).then(|| self.grant.clone()),
             legs: vec![leg(self.ana.me), leg(self.bo.me)],
         }]
     }
@@ -161,6 +161,25 @@ fn a_computer_proves_by_its_grant_that_it_is_the_host() {
     let mut forged = memory.grant.clone();
     forged.pop();
     assert!(!with(Some(forged), 2));
+}
+
+#[test]
+fn a_computer_is_asked_in_no_epoch_that_it_only_claims() {
+    let memory = before();
+    for (grant, epoch) in [(None, 4), (Some(memory.grant.clone()), u32::MAX)] {
+        let mut stage = Stage::open();
+        two(&mut stage);
+        let owner = owner_of(&mut stage, ANA);
+        let mut roster = memory.roster(HostRole::Active, 2);
+        (roster[0].grant, roster[0].epoch) = (grant, Epoch(epoch));
+        let host = link_computer(&mut stage, owner, None, roster);
+        stage.told(COMPUTER);
+        pass(&mut stage, ANA, Some(host));
+        let asked = roles(&mut stage, COMPUTER);
+        assert_eq!(asked.len(), 1, "{asked:?}");
+        let newest = asked[0].0;
+        assert!(newest < Epoch(4), "the epoch of its grant, not {asked:?}");
+    }
 }
 
 #[test]
