@@ -430,6 +430,11 @@ impl Engine {
         &self.stats
     }
 
+    /// How many RTP packets were sealed so far: [`Stats::packets_out`] without looking at every leg for the rest.
+    pub fn packets_out(&self) -> u64 {
+        self.stats.packets_out
+    }
+
     /// All rooms with living legs, for a signaling service that starts over.
     pub fn roster(&self) -> Vec<RosterRoom> {
         let rooms = self.rooms.iter().map(|(_, room)| {

@@ -125,7 +125,9 @@ impl Worker {
             self.take_over(now);
             self.take_streams(now);
             self.expire(now);
-            let has_sent = self.transmit(&sockets, now).await;
+            let forwarded = self.engine.packets_out();
+            self.transmit(&sockets, now).await;
+            let has_forwarded = self.engine.packets_out() != forwarded;
             self.heed(now);
             self.renew();
             self.report(&sockets);
@@ -133,8 +135,9 @@ impl Worker {
             if is_last {
                 return Ok(());
             }
-            if self.rest.note_turn(has_sent, now) {
-                tokio::time::sleep(REST).await;
+            if self.rest.note_turn(has_forwarded, now) {
+                // The runtime's own sleep would wake for every datagram.
+                std::thread::sleep(REST);
             }
             wake = self.sleep(&sockets).await;
         }
@@ -294,12 +297,10 @@ impl Worker {
     }
 
     /// Everything the engine wants sent. A full send buffer is waited for once per turn; after that what does not fit is lost.
-    /// False: there was nothing.
-    async fn transmit(&mut self, sockets: &[MediaSocket], now: Instant) -> bool {
-        let (mut has_sent, mut has_waited) = (false, false);
+    async fn transmit(&mut self, sockets: &[MediaSocket], now: Instant) {
+        let mut has_waited = false;
         let mut burst = std::mem::take(&mut self.burst);
         while burst.fill(&mut self.engine, now) {
-            has_sent = true;
             for (transmit, bytes) in burst.calls() {
                 if !self.may_send() {
                     self.traffic.withheld += 1;
@@ -316,7 +317,6 @@ impl Worker {
             }
         }
         self.burst = burst;
-        has_sent
     }
 
     /// What the engine has to say, to signaling and to the other workers.

@@ -1,12 +1,13 @@
 //! When a worker rests a moment before it looks again, so that small datagrams come together instead of each waking it.
 //!
 //! Browsers report what arrived up to twenty times a second each, a hundred and fifty of them 3,000 times, and a wake-up costs
-//! as much as sending a picture. A turn that sent something is never followed by a rest, and a worker with little to do never rests.
+//! as much as sending a picture. The thread is deaf meanwhile: the runtime's sleep wakes for each of them all the same. A turn
+//! that forwarded something is never followed by a rest, and a worker with little to do never rests.
 
 use std::time::{Duration, Instant};
 
 /// How long a rest is: what a picture may come later by, in a host that is so busy.
-pub(super) const REST: Duration = Duration::from_millis(2);
+pub(super) const REST: Duration = Duration::from_millis(4);
 
 /// Turns for nothing that are no burden: one every so often.
 const IDLE_EVERY: Duration = Duration::from_millis(4);
@@ -14,7 +15,7 @@ const IDLE_EVERY: Duration = Duration::from_millis(4);
 /// Turns for nothing in a row that are no burden either.
 const IDLE_BURST: Duration = Duration::from_millis(40);
 
-/// Counts turns that sent nothing.
+/// Counts turns that forwarded nothing.
 #[derive(Debug)]
 pub(super) struct Rest {
     /// When the turns so far would have happened if they came evenly.
@@ -27,8 +28,8 @@ impl Rest {
     }
 
     /// A turn ended. True: too many of late were for nothing, so rest.
-    pub(super) fn note_turn(&mut self, has_sent: bool, now: Instant) -> bool {
-        if has_sent {
+    pub(super) fn note_turn(&mut self, has_forwarded: bool, now: Instant) -> bool {
+        if has_forwarded {
             return false;
         }
         let most = now + IDLE_BURST + IDLE_EVERY;
@@ -42,10 +43,10 @@ mod tests {
     use super::*;
 
     /// How many of the turns, one every `every`, are followed by a rest.
-    fn rests(turns: u32, every: Duration, has_sent: bool) -> usize {
+    fn rests(turns: u32, every: Duration, has_forwarded: bool) -> usize {
         let start = Instant::now();
         let mut rest = Rest::new(start);
-        let mut is_rest = |turn| rest.note_turn(has_sent, start + every * turn);
+        let mut is_rest = |turn| rest.note_turn(has_forwarded, start + every * turn);
         (0..turns).filter(|&turn| is_rest(turn)).count()
     }
 

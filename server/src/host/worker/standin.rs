@@ -110,6 +110,10 @@ impl Engine {
         self.due
     }
 
+    pub(crate) fn packets_out(&self) -> u64 {
+        self.stats.packets_out
+    }
+
     pub(crate) fn stats(&mut self) -> &Stats {
         &self.stats
     }
