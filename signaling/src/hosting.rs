@@ -18,6 +18,7 @@ use election::{Election, Judgement, Line};
 use losses::Losses;
 use moves::Move;
 
+use crate::now::Now;
 use crate::registry::{Heir, HostingChange};
 
 pub use election::ElectionRules;
@@ -121,6 +122,8 @@ pub(crate) struct Baton {
     pub(crate) is_recalled: bool,
     /// The newest of those that they say they believe in. Anybody can say anything: it only tells that a newer one is needed.
     pub(crate) believed: Epoch,
+    /// The newest of those that can be true. That of an earlier life whose calendar was ahead is above what this one's says.
+    pub(crate) credible: Epoch,
     /// Epochs of an earlier life may be unknown here, so the next one leaves room for them, and is this at least.
     pub(crate) leaps: Option<Epoch>,
     /// Who serves signaling if this service dies, and how often that has changed.
@@ -189,6 +192,7 @@ impl Baton {
             guess: None,
             is_recalled: false,
             believed: Epoch(0),
+            credible: Epoch(0),
             leaps: None,
             heir: None,
             heir_count: 0,
@@ -246,19 +250,24 @@ impl Baton {
     }
 
     /// Somebody says in which epoch they believe. After a restart that may be one that no host has told of.
-    pub(crate) fn note_belief(&mut self, epoch: Epoch) {
+    pub(crate) fn note_belief(&mut self, epoch: Epoch, now: Now) {
         let moving = self.moving.as_ref().map(|moving| moving.epoch);
-        if self.is_recalled && moving != Some(epoch) {
-            self.believed = self.believed.max(epoch);
+        if !self.is_recalled || moving == Some(epoch) {
+            return;
+        }
+        self.believed = self.believed.max(epoch);
+        if epoch <= now.last_epoch() {
+            self.credible = self.credible.max(epoch);
         }
     }
 
     /// An epoch that nobody has had.
     pub(crate) fn fresh_epoch(&mut self) -> Epoch {
-        self.newest = match self.leaps.take() {
+        let next = match self.leaps.take() {
             Some(least) => Epoch(self.newest.0.saturating_add(LEAP)).max(least),
             None => self.newest.next(),
         };
+        self.newest = next.max(self.credible.next());
         self.newest
     }
 

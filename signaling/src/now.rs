@@ -25,6 +25,11 @@ impl Now {
         let epoch = self.unix_s().saturating_sub(NEW_YEAR_2026) * 8;
         Epoch(u32::try_from(epoch).unwrap_or(u32::MAX / 2)).max(Epoch::FIRST)
     }
+
+    /// No earlier life can have given out a higher one, unless its calendar was more than a day ahead.
+    pub(crate) fn last_epoch(self) -> Epoch {
+        Epoch(self.first_epoch().0.saturating_add(24 * 3600 * 8))
+    }
 }
 
 /// In seconds since 1970.

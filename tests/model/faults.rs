@@ -9,6 +9,9 @@ use crate::invariants::Broken;
 use crate::network::{Frame, Line, Node, WAYS, Way};
 use crate::world::{Event, World};
 
+/// Where people are removed all the time: kicks, and whatever makes somebody forget or miss them.
+const HUNTED: [u64; 12] = [75, 75, 75, 75, 13, 13, 6, 16, 43, 77, 77, 92];
+
 impl World {
     pub(crate) fn mischief(&mut self) -> Result<(), Broken> {
         if self.calm_since.is_some() {
@@ -19,7 +22,11 @@ impl World {
             false => self.dice.between(300, 3000),
         };
         self.plan(pause, Event::Mischief);
-        match self.dice.between(0, 100) {
+        let what = match self.is_hunt && self.dice.chance(60) {
+            true => self.dice.pick(&HUNTED).unwrap_or_default(),
+            false => self.dice.between(0, 100),
+        };
+        match what {
             0..6 => self.crash_host(),
             6..8 => self.crash_server(),
             8..13 => self.crash_guest(),

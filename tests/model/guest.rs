@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use baton_client::call::course::{Part, Reached, check_answer, counts, step, wanted};
+use baton_client::call::course::{Part, Reached, check_answer, counts, progress, wanted};
 use baton_protocol::{
     Epoch, ErrorCode, HostId, HostKind, HostTerm, Hosting, Join, Joined, LegId, MoveStep,
     PROTOCOL_VERSION, ParticipantId, PeerMessage, Resume, RoomId, ServiceMessage,
@@ -438,17 +438,13 @@ impl Guest {
         let Some(moving) = moving.filter(|_| self.is_joined) else {
             return;
         };
-        let epoch = moving.epoch;
         let leg = self.legs.iter().find(|leg| leg.host == moving.to.host);
         let reached = match leg.filter(|leg| leg.is_connected) {
             Some(leg) if Some(leg.id) == self.shown => Reached::Shown,
             Some(_) => Reached::Usable,
             None => Reached::NotYet,
         };
-        let Some(step) = step(moving, self.failed_move, reached) else {
-            return;
-        };
-        if self.said_step != Some((epoch, step)) {
+        if let Some((epoch, step)) = progress(moving, self.failed_move, reached, self.said_step) {
             self.said_step = Some((epoch, step));
             self.outbox.push(PeerMessage::MoveProgress { epoch, step });
         }

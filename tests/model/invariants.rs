@@ -2,7 +2,7 @@
 //!
 //! 1. One host per epoch, ever: among those that guests believe in, and those that carry the call in their own eyes.
 //! 2. A participant's computer lets in nobody but by a ticket that signaling signed for this very leg, once, within its lease; nobody
-//!    comes back whom it was told to let go.
+//!    comes back whom it was told to let go. No host that hears signaling goes on sending to somebody who was removed.
 //!    It takes no part but by a grant that signaling signed for this room, term and computer.
 //! 3. A computer that carries the call and stood still sends nothing before it heard a word of signaling that was said after that.
 //! 4. When all is quiet, everybody has the same host in the same epoch (`World::is_settled`).
@@ -32,6 +32,9 @@ const STANDSTILL: Duration = Duration::from_secs(1);
 /// What signaling gives: nobody new is let in later than this after the last word that the call is the computer's.
 const LEASE: Duration = Duration::from_secs(6);
 
+/// Whoever was removed is served no longer than this after signaling knows: what is under way arrives, and what drains is closed.
+const PARTING: Ms = 15_000;
+
 /// Clocks may differ by so much, in seconds.
 const LEEWAY: u64 = 30;
 
@@ -48,6 +51,8 @@ pub(crate) struct Audit {
     accepted: Option<Ms>,
     /// It has been told of all removals until then: a link keeps the order, and begins with all of them.
     denials: Option<Ms>,
+    /// It has heard everything that was said until then on its present link.
+    knows: Option<Ms>,
     /// Whom signaling told it to let go.
     pub(crate) dismissed: BTreeSet<ParticipantId>,
     admitted: BTreeSet<u64>,
@@ -83,20 +88,26 @@ impl Audit {
     /// A word of signaling, and when it was said.
     pub(crate) fn heard(&mut self, command: &HostCommand, said_at: Ms, boot: BootTime) {
         if let HostCommand::Lease { epoch, count, .. } = command {
-            if let Some(asked) = self.asked.get(&(*epoch, *count)) {
-                self.confirmed = self.confirmed.max(Some(*asked));
+            // An answer that comes so late gives no lease, and is no news of who carries the call.
+            let asked = self.asked.get(&(*epoch, *count)).copied();
+            if let Some(asked) = asked.filter(|asked| boot.since(*asked) < LEASE) {
+                self.confirmed = self.confirmed.max(Some(asked));
+                self.refresh(said_at);
             }
-            self.refresh(said_at);
         }
         if let HostCommand::Serve { role, .. } = command
             && matches!(role, HostRole::Active | HostRole::Next)
         {
-            self.confirmed = self.confirmed.max(Some(boot));
             self.refresh(said_at);
+            // What may have waited in the socket while this computer stood still lets nobody new in.
+            if self.fenced.is_none() {
+                self.confirmed = self.confirmed.max(Some(boot));
+            }
         }
         if let HostCommand::Accepted { .. } = command {
-            self.accepted = Some(said_at);
+            (self.accepted, self.knows) = (Some(said_at), None);
         } else if self.accepted.is_some_and(|accepted| accepted < said_at) {
+            self.knows = self.knows.max(Some(said_at));
             // What is said in the same breath may follow.
             self.denials = self.denials.max(said_at.checked_sub(1));
         }
@@ -139,6 +150,12 @@ impl Audit {
             return broken("by a grant that has expired");
         }
         Ok(())
+    }
+
+    /// Does it send to somebody of whom signaling has known for long that they were removed, and has it heard all since?
+    pub(crate) fn keeps_on(&self, removed_at: Ms) -> bool {
+        self.knows
+            .is_some_and(|knows| knows >= removed_at + PARTING)
     }
 
     /// What signaling said before the standstill ended may have waited in the socket all the time.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::tally::Tally;
-use crate::world::{SOLE, World};
+use crate::world::{HUNT, SOLE, World};
 
 /// Seeds of every `cargo test`.
 const USUAL: u64 = 4000;
@@ -121,6 +121,15 @@ fn nor_where_computers_stand_by_for_the_only_server() {
     assert_it_happened(&total, count);
 }
 
+#[test]
+fn nor_where_the_removed_try_at_every_moment() {
+    let count = number("BATON_RUNS").unwrap_or(USUAL) / 4;
+    for kind in [HUNT, HUNT + SOLE] {
+        let total = sweep(kind + number("BATON_FIRST").unwrap_or(0), count / 2);
+        assert!(total.kicked * 2 > count && total.kept_out > count);
+    }
+}
+
 /// A world in which nothing happens proves nothing: on average over the runs, at least so much of each.
 fn assert_it_happened(total: &Tally, runs: u64) {
     let per_mille = |count: u64| count * 1000 / runs;
@@ -158,6 +167,10 @@ found! {
     a_role_that_is_said_again_takes_no_call_away: [614, 1771],
     clocks_that_differ_since_take_no_term_away: [9596, 10386, 15554],
     a_computer_is_asked_in_no_epoch_that_it_only_claims: [26446],
+    a_link_begins_with_all_removals: [75218],
+    nobody_is_asked_while_no_host_is_there_that_could_have_a_term: [SOLE + 102_446],
+    a_calendar_that_went_forth_and_back_makes_no_ticket_good_again: [231_310],
+    a_term_that_an_earlier_calendar_numbered_is_overtaken: [SOLE + 239_243, SOLE + 315_081, SOLE + 401_047],
     a_computer_that_stood_by_lets_go_of_whoever_is_removed_later: [463],
     a_server_without_legs_tells_the_epoch_that_it_has_seen: [187433],
 }

@@ -98,13 +98,16 @@ pub(crate) struct World {
     /// Of the present host, and the newest epoch that a move leads to: for the tally.
     kind: HostKind,
     moving: Option<Epoch>,
+    pub(crate) is_hunt: bool,
 }
 
 /// See [`World::new`].
 pub(crate) const SOLE: u64 = 1 << 40;
+pub(crate) const HUNT: u64 = 1 << 41;
 
 impl World {
-    /// In runs from [`SOLE`] on the server is the only one, and computers stand by for it.
+    /// In runs from [`SOLE`] on the server is the only one, and computers stand by for it. In runs from [`HUNT`] on people are removed
+    /// all the time, and try at every moment whether somebody has forgotten that.
     pub(crate) fn new(seed: u64, traced: bool) -> Self {
         let mut dice = Dice::new(seed);
         let secret = Secret::new("a secret of the model, long enough").expect("32 bytes");
@@ -130,7 +133,7 @@ impl World {
         limits.hosting = HostingRules {
             policy: policy.unwrap_or_default(),
             election: quick_elections(),
-            is_sole_server: seed >= SOLE,
+            is_sole_server: seed & SOLE != 0,
             ..limits.hosting
         };
         let mut world = Self {
@@ -164,6 +167,7 @@ impl World {
             trace: traced.then(Vec::new),
             kind: HostKind::Central,
             moving: None,
+            is_hunt: seed & HUNT != 0,
             dice,
         };
         world.begin();

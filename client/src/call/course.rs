@@ -54,7 +54,7 @@ pub enum Reached {
 }
 
 /// What signaling is to be told of a move, if anything.
-pub fn step(moving: &Moving, failed_move: Option<Epoch>, reached: Reached) -> Option<MoveStep> {
+fn step(moving: &Moving, failed_move: Option<Epoch>, reached: Reached) -> Option<MoveStep> {
     if failed_move == Some(moving.epoch) {
         return Some(MoveStep::Failed);
     }
@@ -63,6 +63,17 @@ pub fn step(moving: &Moving, failed_move: Option<Epoch>, reached: Reached) -> Op
         (Reached::Shown, MovePhase::Switch) => Some(MoveStep::Switched),
         (Reached::Usable | Reached::Shown, _) => Some(MoveStep::Ready),
     }
+}
+
+/// What is to be said of a move now: each step once. `said`: what was said last.
+pub fn progress(
+    moving: &Moving,
+    failed_move: Option<Epoch>,
+    reached: Reached,
+    said: Option<(Epoch, MoveStep)>,
+) -> Option<(Epoch, MoveStep)> {
+    let step = step(moving, failed_move, reached)?;
+    Some((moving.epoch, step)).filter(|now| said != Some(*now))
 }
 
 /// The main one first; each host once. Without a word about the hosting there is one leg, to the host of the room's term.

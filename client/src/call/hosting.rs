@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use baton_protocol::{HostId, HostKind, Hosting, LegId, MoveStep, PeerMessage};
 
-use super::course::{Part, Reached, Wanted, check_answer, counts, step, wanted};
+use super::course::{Part, Reached, Wanted, check_answer, counts, progress, wanted};
 use super::current::Current;
 use super::pulses::{Pulses, Silence};
 use super::{Call, CallEvent};
@@ -191,7 +191,6 @@ impl Call {
         let Some(moving) = moving.filter(|_| self.is_joined) else {
             return;
         };
-        let epoch = moving.epoch;
         let mut legs = self.legs.iter();
         let leg = legs.find(|current| current.host == moving.to.host);
         let is_shown = leg.is_some_and(|leg| Some(leg.id()) == self.shown);
@@ -203,10 +202,7 @@ impl Call {
         } else {
             Reached::NotYet
         };
-        let Some(step) = step(moving, self.failed_move, reached) else {
-            return;
-        };
-        if self.said_step != Some((epoch, step))
+        if let Some((epoch, step)) = progress(moving, self.failed_move, reached, self.said_step)
             && self.session.say(PeerMessage::MoveProgress { epoch, step })
         {
             self.said_step = Some((epoch, step));

@@ -456,10 +456,13 @@ impl Tenure {
         if !is_same(&ticket.cnf, shown) {
             return Err("its ticket is for another certificate than the offer shows".to_owned());
         }
-        let is_over = |exp: &u64| exp.saturating_add(FORGET) < now.unix_s;
-        self.used.retain(|_, exp| !is_over(exp));
         if self.used.contains_key(&ticket.jti) {
             return Err("its ticket was used before".to_owned());
+        }
+        // Not before it must: a calendar that goes forth and back again makes tickets good once more.
+        if self.used.len() >= MAX_TICKETS {
+            self.used
+                .retain(|_, exp| exp.saturating_add(FORGET) >= now.unix_s);
         }
         if self.used.len() >= MAX_TICKETS {
             return Err("too many offers within a minute".to_owned());
@@ -526,5 +529,5 @@ fn is_same(claimed: &str, shown: Fingerprint) -> bool {
 /// Tickets remembered at a time.
 const MAX_TICKETS: usize = 4096;
 
-/// Seconds after its end for which a used ticket is remembered: twice what clocks may differ.
+/// Seconds after its end for which a used ticket is remembered at least: twice what clocks may differ.
 const FORGET: u64 = 60;

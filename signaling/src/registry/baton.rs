@@ -432,13 +432,13 @@ impl Registry {
         if entry.baton.guess.is_none_or(|until| now.instant < until) {
             return;
         }
-        entry.baton.guess = None;
         let (host, epoch) = (entry.term.host, entry.term.epoch);
         let is_linked = self.hosts.link_of(host).is_some();
         if is_linked && epoch == entry.baton.newest && epoch >= Epoch::FIRST {
             // Nobody has heard of its lease since.
             let is_computer = entry.term.kind == HostKind::Participant;
             entry.baton.renewed = is_computer.then_some(now.instant);
+            entry.baton.guess = None;
             return;
         }
         let is_needed = entry.term.kind == HostKind::Participant
@@ -450,13 +450,16 @@ impl Registry {
             let epoch = entry.baton.fresh_epoch();
             self.begin_term(room, host, epoch, now);
         } else if is_needed {
+            // Where nobody is there either it goes on being unknown: a host that comes would be asked in no term.
             self.replace_host(room, now);
+        } else {
+            entry.baton.guess = None;
         }
     }
 
-    pub(super) fn note_belief(&mut self, room: &RoomId, epoch: Epoch) {
+    pub(super) fn note_belief(&mut self, room: &RoomId, epoch: Epoch, now: Now) {
         if let Some(entry) = self.rooms.get_mut(room) {
-            entry.baton.note_belief(epoch);
+            entry.baton.note_belief(epoch, now);
         }
     }
 

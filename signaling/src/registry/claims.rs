@@ -35,7 +35,7 @@ impl Registry {
         room.baton.newest = room.baton.newest.max(epoch);
         room.baton.hear_of(host, epoch, room.term.epoch < epoch);
         if epoch < roster.epoch {
-            room.baton.note_belief(roster.epoch);
+            room.baton.note_belief(roster.epoch, now);
         }
         let is_guess = room.baton.guess.is_some();
         let standby = room.baton.standby;

@@ -95,16 +95,7 @@ impl Registry {
         let Some(Accepted { host, replaced }) = accepted else {
             return self.reject_host(link, "the service knows too many hosts");
         };
-        if let Some(old) = replaced {
-            self.reject_host(old, "the host has linked again");
-            self.fail_pending(host, now);
-            // What was said last on the old link may be lost.
-            for room in self.rooms.values_mut() {
-                if let Some(told) = room.baton.told.get_mut(&host) {
-                    told.role = None;
-                }
-            }
-        }
+        // A link begins with who the host is, and with all removals.
         let command = HostCommand::Accepted {
             host,
             signing_key: Some(self.signer.public_key().to_owned()),
@@ -114,6 +105,16 @@ impl Registry {
         if kind == HostKind::Central {
             self.renew_denials(hello.denials, now);
             self.entrust_denials(host, now);
+        }
+        if let Some(old) = replaced {
+            self.reject_host(old, "the host has linked again");
+            self.fail_pending(host, now);
+            // What was said last on the old link may be lost.
+            for room in self.rooms.values_mut() {
+                if let Some(told) = room.baton.told.get_mut(&host) {
+                    told.role = None;
+                }
+            }
         }
         self.reconcile(host, hello.rooms, now);
         let owner = self.hosts.owner(host).map(|owner| owner.room.clone());

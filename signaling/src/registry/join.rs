@@ -49,7 +49,7 @@ impl Registry {
             self.resumes += 1;
             let believed = resume.epoch.unwrap_or(Epoch(0));
             self.hear_of_heir(&join.room, believed, now);
-            self.note_belief(&join.room, believed);
+            self.note_belief(&join.room, believed, now);
             self.welcome(connection, &join.room, participant, protocol, true, now);
             self.tend(&join.room, now);
             return Ok(());

@@ -38,7 +38,7 @@ impl Registry {
             return Err(Refused::new(ErrorCode::Limit, message));
         }
         check_tracks(&offer.tracks)?;
-        self.note_belief(&seat.room, offer.epoch);
+        self.note_belief(&seat.room, offer.epoch, now);
         self.tend(&seat.room, now);
         let target = self.target(seat, &offer)?;
         let room = self.rooms.get(&seat.room).ok_or_else(internal)?;

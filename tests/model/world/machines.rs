@@ -212,6 +212,14 @@ impl World {
             .map(|(key, _)| *key)
             .collect();
         for (participant, leg) in legs {
+            let removed = self.oracle.kicked.get(&participant);
+            let process = self.hosts[index].process.as_ref().filter(|_| may_send);
+            if let (Some(removed), Some(process)) = (removed, process)
+                && process.audit.keeps_on(*removed)
+            {
+                let why = format!("host {index} goes on sending to {participant}, who was removed");
+                return Err(Broken(why));
+            }
             let theirs = |guest: &Guest| guest.me == Some(participant);
             let Some(guest) = self.guests.iter().position(theirs) else {
                 self.linger(index, (participant, leg));

@@ -75,9 +75,12 @@ impl World {
         self.net.sockets[socket].is_client_open = false;
         if !tries_again {
             self.redial(Node::Guest(index));
-        } else if self.calm_since.is_none() && self.spare.chance(70) {
+        } else if self.calm_since.is_none() && (self.is_hunt || self.spare.chance(70)) {
             // Maybe signaling or the server has forgotten meanwhile.
-            let pause = self.spare.between(500, 12_000);
+            let pause = match self.is_hunt {
+                true => self.spare.between(50, 800),
+                false => self.spare.between(500, 12_000),
+            };
             self.plan(pause, Event::Dial(Node::Guest(index), life));
         } else {
             let guest = &mut self.guests[index];

@@ -224,6 +224,13 @@ fn a_ticket_is_good_once() {
     assert_eq!(refusal(&mut tenure, with_ticket(|_| {}), at(1.0)), None);
     let again = refusal(&mut tenure, with_ticket(|_| {}), at(2.0));
     assert_eq!(again.as_deref(), Some("its ticket was used before"));
+    let mut ahead = at(3.0);
+    ahead.unix_s += 7200;
+    let late = refusal(&mut tenure, with_ticket(|ticket| ticket.jti = 3), ahead);
+    assert!(late.is_some(), "the calendar is two hours ahead");
+    let again = refusal(&mut tenure, with_ticket(|_| {}), at(4.0));
+    let used = Some("its ticket was used before");
+    assert_eq!(again.as_deref(), used, "the calendar is right again");
     assert_eq!(
         refusal(&mut tenure, with_ticket(|ticket| ticket.jti = 2), at(2.0)),
         None
