@@ -136,14 +136,14 @@ impl Queueing {
         self.base.is_some() && self.wait > SURGE * self.swing + SURGE_MILLIS
     }
 
-    /// Did a packet with this transit wait so long that its arrival tells how fast the queue is served?
-    pub(super) fn is_late(&self, transit: i64) -> bool {
-        self.wait_of(transit) > SURGE_MILLIS
-    }
-
     /// Milliseconds that the newest packets waited at least.
     pub(super) fn newest(&self) -> f64 {
         self.wait
+    }
+
+    /// Longest usual wait in milliseconds.
+    pub(super) fn usual(&self) -> f64 {
+        self.swing
     }
 
     /// How long the queue has not been empty.
