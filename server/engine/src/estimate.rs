@@ -415,6 +415,9 @@ impl Estimator {
         if begins {
             self.prober.hold(now);
         }
+        if self.surge.ends(now) {
+            self.queueing.settle();
+        }
         // While the queue drains, only a new one is one.
         let is_news = !self.rate.is_draining_surge() || self.queueing.is_surging();
         let is_proved = self.acked.is_held_back() || self.surge.served().is_some();

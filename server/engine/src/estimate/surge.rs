@@ -10,6 +10,10 @@ use super::arrival::Arrival;
 use super::queueing::Queueing;
 use crate::time::Tick;
 
+/// The newest two packets wait so many times as long as usual, and so many milliseconds.
+const FAR: f64 = 1.5;
+const FAR_MILLIS: f64 = 30.0;
+
 /// Packets wait no longer when they wait for so many milliseconds more than before.
 const OVER: f64 = 40.0;
 
@@ -27,6 +31,12 @@ const RIPPLE: i64 = 2_000;
 /// Packets come out of a busy queue so much slower than they were sent.
 const STRETCH: f64 = 1.15;
 
+/// Packets that wait for so many milliseconds more than usual are in a queue together with the one behind them, if it is one.
+const WAITS: f64 = 20.0;
+
+/// Pairs of packets that are looked at: those whose wait counts as the newest.
+const PAIRS: usize = 3;
+
 /// Below this share of the estimate the line has broken in.
 const BREAK_IN: f64 = 0.7;
 
@@ -35,6 +45,7 @@ const BREAK_IN: f64 = 0.7;
 pub(super) struct Surge {
     present: Option<Present>,
     run: Option<Run>,
+    last: Option<Arrival>,
     ended: Option<Tick>,
 }
 
@@ -71,7 +82,9 @@ impl Surge {
         estimate: f64,
         now: Tick,
     ) -> bool {
-        let begins = self.present.is_none() && may_begin && queueing.is_surging();
+        let begins = self.present.is_none()
+            && may_begin
+            && self.come_out_of_a_queue(arrivals, queueing, estimate);
         if begins {
             self.present = Some(Present {
                 began: now,
@@ -88,6 +101,7 @@ impl Surge {
             }
             self.run = Some(run);
         }
+        self.last = arrivals.last().copied().or(self.last);
         if let Some(present) = &mut self.present {
             let is_short = |served| served < BREAK_IN * estimate;
             present.is_proved |= present.served.is_some_and(is_short);
@@ -95,11 +109,41 @@ impl Surge {
             let is_over = !begins && queueing.newest() < present.usual + OVER;
             let patience = if present.is_proved { LONGEST } else { UNPROVED };
             if is_over || age > patience {
-                self.present = None;
                 self.ended = Some(now);
+                self.present = None;
             }
         }
         begins
+    }
+
+    /// Do the newest packets wait far longer than usual, and do they come out of a queue? A short line lets one after the other out. A
+    /// receiver that had no time to read, a sender that had none to send, and a radio that was silent leave packets that come all at once.
+    fn come_out_of_a_queue(
+        &self,
+        arrivals: &[Arrival],
+        queueing: &Queueing,
+        estimate: f64,
+    ) -> bool {
+        let begin = arrivals.len().saturating_sub(PAIRS);
+        let (earlier, newest) = arrivals.split_at(begin);
+        let mut before = earlier.last().copied().or(self.last);
+        let (mut apart, mut together, mut wait) = (0, 0, 0.0);
+        for arrival in newest {
+            let Some(earlier) = before.replace(*arrival) else {
+                continue;
+            };
+            let waited = queueing.wait_of(earlier.transit());
+            wait = queueing.wait_of(arrival.transit()).min(waited);
+            if waited > queueing.usual() + WAITS {
+                let gap = arrival.at.saturating_sub(earlier.at) as f64 / 1e6;
+                if gap * estimate < f64::from(arrival.bytes) * 8.0 {
+                    together += 1;
+                } else {
+                    apart += 1;
+                }
+            }
+        }
+        wait > FAR * queueing.usual() + FAR_MILLIS && apart > together
     }
 
     /// Had pictures better wait?
@@ -110,6 +154,11 @@ impl Surge {
     /// Was it so within this time?
     pub(super) fn was_on(&self, within: Duration, now: Tick) -> bool {
         self.is_on() || self.ended.is_some_and(|ended| now.since(ended) < within)
+    }
+
+    /// Has it ended just now?
+    pub(super) fn ends(&self, now: Tick) -> bool {
+        self.ended == Some(now)
     }
 
     /// Bits per second at which the queue is served, where that is far less than the line was taken for.
@@ -218,6 +267,9 @@ mod tests {
                 let now = Tick(u64::try_from(arrival.at + 20_000).unwrap());
                 self.surge
                     .update(&[arrival], &self.queueing, true, 1.5e6, now);
+                if self.surge.ends(now) {
+                    self.queueing.settle();
+                }
             }
         }
     }
@@ -237,18 +289,13 @@ mod tests {
     #[test]
     fn a_line_that_was_silent_for_a_moment_is_not_slow() {
         let mut line = Line::calm();
-        line.hear(&[(20, 201), (1, 201), (1, 201), (20, 181), (20, 161)]);
-        assert!(line.surge.is_on());
+        // Nothing came for 200 ms, then everything at once.
+        for packet in [201, 201, 201, 181, 161, 141, 121, 101, 81, 61, 41] {
+            let gap = if packet == 201 { 1 } else { 20 };
+            line.hear(&[(gap, packet)]);
+            assert!(!line.surge.is_on(), "at {packet}");
+        }
         assert_eq!(line.surge.served(), None);
-        line.hear(&[
-            (20, 141),
-            (20, 121),
-            (20, 101),
-            (20, 81),
-            (20, 61),
-            (20, 41),
-        ]);
-        assert!(!line.surge.is_on());
     }
 
     #[test]
@@ -256,5 +303,21 @@ mod tests {
         let mut line = Line::calm();
         line.hear(&[(20, 150); 20]);
         assert!(!line.surge.is_on(), "nothing has proved a queue");
+        for _ in 0..300 {
+            line.hear(&[(20, 150)]);
+            assert!(!line.surge.is_on(), "the same once more");
+        }
+    }
+
+    #[test]
+    fn a_line_that_breaks_in_where_packets_wait_anyway_is_found_before_that_is_usual() {
+        let mut line = Line::calm();
+        line.hear(&[(0, 20), (1, 5), (0, 1)].repeat(50));
+        assert!(!line.surge.is_on());
+        // Reports come late, when several pictures are behind each other already.
+        line.hear(&[(20, 40), (20, 60)]);
+        assert!(!line.surge.is_on(), "not yet far longer");
+        line.hear(&[(20, 90), (20, 130)]);
+        assert!(line.surge.is_on());
     }
 }
