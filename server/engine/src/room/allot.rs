@@ -53,7 +53,7 @@ impl Room {
         allocator.clear();
         let Outcome { given, wants, .. } = leg.allotment.outcome;
         let room = ceiling.map_or(u64::MAX, |ceiling| ceiling.0.saturating_sub(given.0));
-        let (loss, is_short) = (leg.estimate().loss, given < wants);
+        let (loss, is_short) = (self.loss_of_sound(leg), given < wants);
         leg.allotment
             .redundancy
             .update(loss, is_short, Bitrate(room), now);
@@ -200,13 +200,25 @@ impl Room {
         }
     }
 
-    /// What a leg hears, at the rate it has now.
-    pub(super) fn sound_of(&self, leg: &Leg) -> Bitrate {
-        let heard = leg
-            .slots
+    /// What a leg hears.
+    fn heard<'a>(&'a self, leg: &'a Leg) -> impl Iterator<Item = &'a Publication> {
+        leg.slots
             .iter()
             .filter(|slot| slot.kind == MediaKind::Audio && !slot.is_off)
-            .filter_map(|slot| self.publications.get(slot.showing.as_ref()?.publication));
+            .filter_map(|slot| self.publications.get(slot.showing.as_ref()?.publication))
+    }
+
+    /// Share of sound that is lost on the way to a leg: on its own line, or before that on the line of somebody who is heard.
+    fn loss_of_sound(&self, leg: &Leg) -> f64 {
+        let before = self.heard(leg).filter_map(|publication| {
+            let layer = publication.layers.first()?;
+            Some(layer.reception.loss())
+        });
+        before.fold(leg.estimate().loss, f64::max)
+    }
+
+    /// What a leg hears, at the rate it has now.
+    pub(super) fn sound_of(&self, leg: &Leg) -> Bitrate {
         let rate = |publication: &Publication| {
             let layer = publication.layers.first();
             layer.map_or(LEAST_SOUND, |layer| {
@@ -218,7 +230,7 @@ impl Room {
                 rate.max(LEAST_SOUND)
             })
         };
-        Bitrate(heard.map(rate).map(|rate| rate.0).sum())
+        Bitrate(self.heard(leg).map(rate).map(|rate| rate.0).sum())
     }
 
     /// Notes which layers a slot has use for: what it shows, what it is to show, and the lowest, which is the way out when the line gets worse.
