@@ -12,6 +12,7 @@ use baton_tests::lab::{
     Change, Picture, Recording, Row, Sample, Scenario, Way, World, measure, millis,
 };
 
+use crate::ear::Ear;
 use crate::network::Weather;
 use crate::participant::Log;
 use crate::story::{Lab, Person};
@@ -30,9 +31,6 @@ const PRELUDE: Duration = Duration::from_secs(4);
 
 /// A picture later than this is a freeze: browsers count what is 150 ms later than usual.
 const FREEZE: Duration = Duration::from_millis(183);
-
-/// Length of a sound packet, and a pause that is none yet.
-const SOUND: Duration = Duration::from_millis(20);
 
 fn weather(way: &Way) -> Weather {
     Weather {
@@ -53,8 +51,7 @@ struct Seat {
     voice: Option<String>,
     samples: Vec<Sample>,
     views: BTreeMap<String, View>,
-    last_sound: Option<Instant>,
-    made_up: Duration,
+    ear: Ear,
 }
 
 #[derive(Default)]
@@ -84,12 +81,10 @@ impl Seat {
         }
         // One voice is listened to: that of the first who is watched.
         let voices = log.sounds.into_iter();
-        for (_, at) in voices.filter(|(whose, _)| names.get(whose) == self.voice.as_ref()) {
-            let gap = self.last_sound.map_or(Duration::ZERO, |last| at - last);
-            if gap >= 2 * SOUND {
-                self.made_up += gap - SOUND;
-            }
-            self.last_sound = Some(at);
+        for (_, at, missing, is_twice) in
+            voices.filter(|(whose, ..)| names.get(whose) == self.voice.as_ref())
+        {
+            self.ear.hear(at, missing, is_twice);
         }
     }
 }
@@ -123,8 +118,7 @@ fn play(scenario: &Scenario) -> Recording {
             voice: one.watches.keys().next().cloned(),
             samples: Vec::new(),
             views: BTreeMap::new(),
-            last_sound: None,
-            made_up: Duration::ZERO,
+            ear: Ear::default(),
         };
         seats.insert(name.clone(), seat);
         names.clone()
@@ -161,7 +155,7 @@ fn play(scenario: &Scenario) -> Recording {
         for seat in seats.values_mut() {
             let log = seat.person.takes_log();
             seat.count(log, &known, now);
-            let sample = look(seat, &known, t);
+            let sample = look(seat, &known, now, t);
             seat.samples.push(sample);
         }
     }
@@ -208,7 +202,7 @@ fn apply(change: &Change, seats: &mut BTreeMap<String, Seat>) {
     }
 }
 
-fn look(seat: &Seat, names: &BTreeMap<usize, String>, t: f64) -> Sample {
+fn look(seat: &Seat, names: &BTreeMap<usize, String>, now: Instant, t: f64) -> Sample {
     let person = &seat.person;
     let line = person.line();
     let mut pictures = BTreeMap::new();
@@ -228,12 +222,8 @@ fn look(seat: &Seat, names: &BTreeMap<usize, String>, t: f64) -> Sample {
         received: person.media_bytes() as f64,
         sent: person.sent_bytes() as f64,
         connected: line.is_some(),
-        made_up: as_millis(seat.made_up),
-        played: if seat.last_sound.is_some() {
-            t * 1000.0
-        } else {
-            0.0
-        },
+        made_up: as_millis(seat.ear.made_up(now)),
+        played: if seat.ear.is_open() { t * 1000.0 } else { 0.0 },
         buffered: 0.0,
         emitted: 0.0,
         pictures,
@@ -257,7 +247,10 @@ fn hold(file: &str) {
         }
         count += 1;
         let figures = measure(scenario, &play(scenario));
-        for one in figures.iter().filter(|one| !one.holds()) {
+        for one in figures
+            .iter()
+            .filter(|one| !one.is_as_reached(World::Simulator))
+        {
             let bounds = (one.figure.least, one.figure.most);
             complaints.push(format!(
                 "{name}: {} is {:?}, not within {bounds:?}",

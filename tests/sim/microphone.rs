@@ -1,4 +1,4 @@
-//! A microphone: Opus every 20 ms with its loudness while somebody speaks, a sign of life every 400 ms (DTX) while nobody does.
+//! A microphone: Opus (and what it was 20 ms before: RED) every 20 ms with its loudness while somebody speaks, a sign of life every 400 ms (DTX) while nobody does.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::camera::{Outgoing, Sent, micros, ticks};
-use crate::offer::{MICROPHONE_MID, OPUS};
-use crate::packets::{Kind, Stamp, sound};
+use crate::offer::{MICROPHONE_MID, RED};
+use crate::packets::{Kind, Stamp, red, sound};
 
 /// Beats of 20 ms between two packets of silence.
 const SILENCE_BEATS: u32 = 20;
@@ -21,6 +21,8 @@ pub(crate) struct Microphone {
     beats: u32,
     count: u32,
     was_speaking: bool,
+    /// The sound of the beat before.
+    last: Option<Vec<u8>>,
     rng: StdRng,
 }
 
@@ -36,6 +38,7 @@ impl Microphone {
             beats: 0,
             count: 0,
             was_speaking: false,
+            last: None,
             rng,
         }
     }
@@ -45,6 +48,7 @@ impl Microphone {
         self.beats += 1;
         let is_due = self.is_speaking || self.beats.is_multiple_of(SILENCE_BEATS);
         if !self.is_on || !is_due {
+            self.last = None;
             return None;
         }
         let marker = self.is_speaking && !self.was_speaking;
@@ -68,17 +72,19 @@ impl Microphone {
         } else {
             127
         };
+        let payload = sound(&stamp, if self.is_speaking { 90 } else { 40 });
         let outgoing = Outgoing {
             ssrc: self.ssrc,
             index: self.next,
-            payload_type: OPUS,
+            payload_type: RED,
             marker,
             timestamp: self.timestamp_at(elapsed),
-            payload: sound(&stamp, if self.is_speaking { 90 } else { 40 }),
+            payload: red(self.last.as_deref(), &payload),
             mid: MICROPHONE_MID,
             rid: None,
             level: Some(level),
         };
+        self.last = Some(payload);
         self.next += 1;
         Some(outgoing)
     }

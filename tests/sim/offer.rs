@@ -3,6 +3,7 @@
 use baton_protocol::{LayerInfo, MediaKind, Source, TrackOffer};
 
 pub(crate) const OPUS: u8 = 111;
+pub(crate) const RED: u8 = 63;
 pub(crate) const VP8: u8 = 96;
 pub(crate) const VP8_RTX: u8 = 97;
 
@@ -61,9 +62,10 @@ pub(crate) fn offer(video_slots: usize) -> String {
 fn line(kind: MediaKind, mid: &str, direction: &str) -> String {
     let (media, codecs) = match kind {
         MediaKind::Audio => (
-            format!("audio 9 UDP/TLS/RTP/SAVPF {OPUS}"),
+            format!("audio 9 UDP/TLS/RTP/SAVPF {OPUS} {RED}"),
             format!(
                 "a=rtpmap:{OPUS} opus/48000/2\r\na=fmtp:{OPUS} useinbandfec=1;usedtx=1\r\na=rtcp-fb:{OPUS} transport-cc\r\n\
+                 a=rtpmap:{RED} red/48000/2\r\na=fmtp:{RED} {OPUS}/{OPUS}\r\n\
                  a=extmap:{AUDIO_LEVEL} urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n"
             ),
         ),

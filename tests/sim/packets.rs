@@ -1,6 +1,13 @@
 //! The payloads of simulated media. Each carries a stamp that says whose it is, so that a receiver can tell what it got from what it
 //! should have got. The payload descriptor in front of it is real (VP8: RFC 7741): the host reads and rewrites it.
 
+use baton_engine::codec;
+
+use crate::offer::OPUS;
+
+/// Length of a sound packet on its clock.
+const SOUND_TICKS: u32 = 960;
+
 /// Bytes of a stamp.
 pub(crate) const STAMP_LEN: usize = 32;
 
@@ -144,6 +151,27 @@ pub(crate) fn read_picture(payload: &[u8]) -> Option<PicturePacket> {
         is_sync: layer & 0x20 != 0,
         stamp: Stamp::read(stamped)?,
     })
+}
+
+/// Opus together with the packet before it (RFC 2198 section 3).
+pub(crate) fn red(before: Option<&[u8]>, newest: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::new();
+    if let Some(before) = before {
+        let len = u32::try_from(before.len()).expect("a datagram's length");
+        let header = 1 << 31 | u32::from(OPUS) << 24 | SOUND_TICKS << 10 | len;
+        payload.extend(header.to_be_bytes());
+    }
+    payload.push(OPUS);
+    payload.extend(before.unwrap_or_default());
+    payload.extend(newest);
+    payload
+}
+
+/// The newest sound of a RED packet, and does it have the one before it?
+pub(crate) fn read_red(payload: &[u8]) -> Option<(Stamp, bool)> {
+    let primary = codec::red::primary(payload)?;
+    let stamp = read_sound(payload.get(primary.offset..)?)?;
+    Some((stamp, primary.offset > 1))
 }
 
 /// One packet of Opus; `len` bytes of stamp and filler.

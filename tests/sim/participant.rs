@@ -105,11 +105,11 @@ pub(crate) struct Diary {
     pub(crate) log: Option<Log>,
 }
 
-/// Pictures (of whom, when, which layer) and sounds since the log was taken the last time.
+/// Pictures (of whom, when, which layer) and sounds (of whom, when, how many were lost before it, does it have the one before it) since the log was taken the last time.
 #[derive(Default)]
 pub(crate) struct Log {
     pub(crate) pictures: Vec<(usize, Instant, u8)>,
-    pub(crate) sounds: Vec<(usize, Instant)>,
+    pub(crate) sounds: Vec<(usize, Instant, u32, bool)>,
 }
 
 /// One person's picture.
@@ -285,8 +285,11 @@ impl Participant {
             }
         }
         for heard in leg.receiver.heard() {
-            if let Some(log) = &mut self.diary.log {
-                log.sounds.push((heard.person as usize, heard.at));
+            if let Some(log) = &mut self.diary.log
+                && let Ok(missing) = u32::try_from(heard.missing)
+            {
+                let whose = heard.person as usize;
+                log.sounds.push((whose, heard.at, missing, heard.is_twice));
             }
             let voice = self.diary.heard.entry(heard.person as usize).or_default();
             voice.packets += 1;

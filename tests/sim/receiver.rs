@@ -16,8 +16,8 @@ use baton_protocol::MediaKind;
 pub(crate) use hearing::Heard;
 pub(crate) use sight::{Seen, TORN};
 
-use crate::offer::AnsweredSlot;
-use crate::packets::{PicturePacket, Stamp, read_picture, read_sound};
+use crate::offer::{AnsweredSlot, RED};
+use crate::packets::{PicturePacket, Stamp, read_picture, read_red, read_sound};
 use arrivals::Arrivals;
 use hearing::Hearing;
 use sight::Sight;
@@ -229,9 +229,18 @@ impl Receiver {
             return Opened::Early;
         }
         let stamp = match &mut slot.decoder {
-            Decoder::Ear(hearing) => read_sound(payload).inspect(|stamp| {
-                hearing.handle(index, header.timestamp, stamp, moment, &mut self.complaints);
-            }),
+            Decoder::Ear(hearing) => {
+                let read = if header.payload_type.as_u8() == RED {
+                    read_red(payload)
+                } else {
+                    read_sound(payload).map(|stamp| (stamp, false))
+                };
+                read.map(|(stamp, is_twice)| {
+                    let heard = (&stamp, is_twice);
+                    hearing.handle(index, header.timestamp, heard, moment, &mut self.complaints);
+                    stamp
+                })
+            }
             Decoder::Eye(sight) => {
                 let (index, payload) = match rtx::split(payload) {
                     Some((original, payload)) if is_repair => {

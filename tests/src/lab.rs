@@ -140,6 +140,9 @@ pub struct Figure {
     /// Worlds that do not know it, or for which the bound does not hold, and why.
     #[serde(default)]
     pub not_in: BTreeMap<World, String>,
+    /// What worlds have reached that do not keep to the bound: a test holds them to that until they do.
+    #[serde(default)]
+    pub reached: BTreeMap<World, f64>,
 }
 
 /// What can be measured.

@@ -6,10 +6,12 @@
 
 mod ladder;
 mod patience;
+mod redundancy;
 mod share;
 
 pub(crate) use ladder::{Ladder, Rung, covers};
 pub(crate) use patience::Patience;
+pub(crate) use redundancy::Redundancy;
 pub(crate) use share::{Claim, share};
 
 use crate::bitrate::Bitrate;

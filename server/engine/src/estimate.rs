@@ -19,6 +19,8 @@ mod queueing;
 mod rate;
 mod reported;
 mod sent;
+mod standing;
+mod surge;
 #[cfg(test)]
 mod tests;
 mod trend;
@@ -39,6 +41,7 @@ use queueing::Queueing;
 use rate::{RateControl, Report};
 use reported::Reported;
 use sent::{Fate, History, Sent};
+use surge::Surge;
 use trend::Trend;
 
 /// Where an estimate begins when nothing is known: libwebrtc's `kDefaultStartBitrateBps`. On a slow line more would do harm before the
@@ -61,24 +64,14 @@ const SILENCE_FACTOR: f64 = 0.7;
 /// Below this share of what it was before it fell, an estimate is doubted and probed.
 const FALLEN: f64 = 0.66;
 
-/// A queue that stands for so long is put to the test, whose result shows after this time and holds for this long. Copa (NSDI 2018,
-/// section 2.2) tells by the same sign that it competes with what fills buffers.
-const STANDING: Duration = Duration::from_secs(2);
-const LOWERED: Duration = Duration::from_secs(1);
-const RETEST: Duration = Duration::from_secs(10);
-
-/// Milliseconds by which others' queue may grow before it is put to the test again.
-const MAX_GROWTH: f64 = 120.0;
-
 /// How much steeper than usual a queue has to grow that others fill anyway.
 const CROWDED_PATIENCE: f64 = 2.0;
 
 /// Packets in a row that wait long before it is a queue.
 const SURGE_ARRIVALS: usize = 4;
 
-/// A queue is watched for so long at least to see how fast it is served, and below this share of the estimate it has broken in.
-const SERVED_SPAN: Duration = Duration::from_millis(20);
-const BREAK_IN: f64 = 0.7;
+/// A line that has broken in is sent no more at once than it carries, for so long.
+const FRAGILE: Duration = Duration::from_secs(5);
 
 /// Share of packets that a full queue loses.
 const OVERFLOWING: f64 = 0.02;
@@ -148,6 +141,7 @@ pub(crate) struct Estimator {
     groups: Groups,
     trend: Trend,
     queueing: Queueing,
+    surge: Surge,
     acked: Acked,
     rate: RateControl,
     loss: LossControl,
@@ -183,6 +177,7 @@ impl Estimator {
             groups: Groups::default(),
             trend: Trend::default(),
             queueing: Queueing::default(),
+            surge: Surge::default(),
             acked: Acked::default(),
             rate: RateControl::new(start),
             loss: LossControl::default(),
@@ -290,6 +285,11 @@ impl Estimator {
         self.update(now);
     }
 
+    /// Had it better be sent no more at once than it carries?
+    pub(crate) fn is_fragile(&self, now: Tick) -> bool {
+        self.surge.was_on(FRAGILE, now)
+    }
+
     /// Lists what arrived, in order of arrival, and counts what did not.
     fn read(&mut self, feedback: &TransportFeedback<'_>, reference: i64) {
         let mut at = reference;
@@ -333,15 +333,14 @@ impl Estimator {
         self.groups.clear();
         self.trend.clear();
         self.queueing.clear();
+        self.surge = Surge::default();
         self.acked.restart();
     }
 
     fn update(&mut self, now: Tick) {
         self.limit.update(self.rate.target(), now);
         let was_limited = self.arrivals.iter().all(|arrival| arrival.is_limited);
-        let served = self.served().unwrap_or(f64::MAX);
-        let is_surging = self.queueing.is_surging()
-            && (self.acked.is_held_back() || served < BREAK_IN * self.rate.target());
+        let is_surging = self.judge_surge(now);
         let needs_test = self.judge_standing(now);
         self.usage = match self.trend.usage() {
             _ if is_surging || needs_test => Usage::Over,
@@ -359,12 +358,12 @@ impl Estimator {
         let report = Report {
             usage: self.usage,
             acked: self.acked.average(),
-            newest: self.acked.newest().map(|newest| {
-                if is_surging || self.rate.is_draining_surge() {
-                    newest.min(self.acked.last()).min(served)
-                } else {
-                    newest
+            newest: self.acked.newest().map(|newest| match self.surge.served() {
+                Some(served) => newest.min(served),
+                None if is_surging || self.rate.is_draining_surge() => {
+                    newest.min(self.acked.last())
                 }
+                None => newest,
             }),
             is_held_back: self.acked.is_held_back(),
             is_limited: was_limited && self.limit.is_limited(),
@@ -406,43 +405,41 @@ impl Estimator {
         acked.is_some_and(|acked| acked < LITTLE * self.rate.target())
     }
 
-    /// Bits per second at which the newest packets came that had waited: the rate of the line, whatever was sent before it broke in.
-    fn served(&self) -> Option<f64> {
-        let waited = self.arrivals.iter().rev();
-        let waited = waited.take_while(|arrival| self.queueing.is_late(arrival.transit()));
-        let (mut packets, mut bytes, mut first) = (0, 0_u64, None);
-        for arrival in waited {
-            (packets, first) = (packets + 1, Some(arrival));
-            bytes += u64::from(arrival.bytes);
+    /// Is there new proof that the line carries far less than it was taken for?
+    fn judge_surge(&mut self, now: Tick) -> bool {
+        let is_probe = self.prober.is_busy() && self.queueing.newest() < 2.0 * PROBE_QUEUE;
+        let target = self.rate.target();
+        let begins = self
+            .surge
+            .update(&self.arrivals, &self.queueing, !is_probe, target, now);
+        if begins {
+            self.prober.hold(now);
         }
-        let (first, last) = (first?, self.arrivals.last()?);
-        let span = Duration::from_micros(u64::try_from(last.at - first.at).ok()?);
-        (packets > SURGE_ARRIVALS && span >= SERVED_SPAN)
-            .then(|| rate(bytes - u64::from(first.bytes), span))
+        if self.surge.ends(now) {
+            self.queueing.settle();
+        }
+        // While the queue drains, only a new one is one.
+        let is_news = !self.rate.is_draining_surge() || self.queueing.is_surging();
+        let is_proved = self.acked.is_held_back() || self.surge.served().is_some();
+        self.surge.is_on() && is_news && is_proved
     }
 
-    /// Whose queue is it that does not empty? The leg sends less; if the queue does not shrink by half of what that should do, others fill it.
-    /// True: send less now.
+    /// Has the line just broken in? Then pictures had better wait, so that sound does not.
+    pub(crate) fn is_breaking_in(&self) -> bool {
+        self.surge.is_on()
+    }
+
+    /// Is less to be sent now because of a queue that does not empty?
     fn judge_standing(&mut self, now: Tick) -> bool {
-        let standing = self.queueing.standing();
-        self.is_crowded = false;
-        if standing < STANDING {
-            return false;
-        }
-        let within = standing.min(RETEST);
-        let lowered = self.rate.lowered();
-        let Some(lowered) = lowered.filter(|lowered| now.since(lowered.at) < within) else {
-            return true;
-        };
-        let since = now.since(lowered.at);
-        let effective = since.saturating_sub(2 * self.round_trip.unwrap_or(ROUND_TRIP));
-        if effective > LOWERED {
-            let expected = rate::drained(effective).min(lowered.queue);
-            let shrunk = lowered.queue - self.queueing.delay();
-            self.is_crowded = (-MAX_GROWTH..0.5 * expected).contains(&shrunk);
-            return !self.is_crowded && since > STANDING;
-        }
-        false
+        let verdict = standing::judge(
+            self.queueing.standing(),
+            self.queueing.delay(),
+            self.rate.lowered(),
+            self.round_trip.unwrap_or(ROUND_TRIP),
+            now,
+        );
+        self.is_crowded = verdict.is_crowded;
+        verdict.needs_test
     }
 
     fn conclude_probes(&mut self, now: Tick) {
@@ -474,7 +471,10 @@ impl Estimator {
             highest: HIGHEST.0 as f64,
             is_in_doubt: self.can_probe
                 && (self.limit.is_limited() || target < FALLEN * self.fallen_from),
-            is_calm: self.can_probe && self.usage == Usage::Normal && self.loss.bound().is_none(),
+            is_calm: self.can_probe
+                && self.usage == Usage::Normal
+                && self.loss.bound().is_none()
+                && !self.surge.is_on(),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::publication::Publication;
 use crate::rtcp::{self, Ntp, ReportBlock, RtcpPacket};
 use crate::rtp::Ssrc;
 use crate::slab::Slab;
-use crate::slot::{Repair, Slot};
+use crate::slot::Repair;
 use crate::stats::Stats;
 use crate::time::Tick;
 
@@ -76,6 +76,7 @@ impl Leg {
                 RtcpPacket::TransportFeedback(feedback) if self.is_numbered() => {
                     stats.arrival_reports_in += 1;
                     self.estimator.handle_feedback(&feedback, now);
+                    self.pacer.hold(self.estimator.is_breaking_in(), now);
                     has_output |= self.estimator.deadline() <= now;
                 }
                 RtcpPacket::Remb { bitrate, .. } => {
@@ -150,20 +151,26 @@ impl Leg {
         else {
             return false;
         };
-        let publication = slot
-            .showing
-            .as_ref()
-            .and_then(|showing| publications.get(showing.publication));
+        let source = slot.showing.as_ref().map(|showing| showing.publication);
+        let publication = source.and_then(|source| publications.get_mut(source));
         let (Some(publication), Ok(index)) = (publication, u16::try_from(index)) else {
             return false;
         };
         let line = (&mut self.pacer, round_trip);
-        let repair = slot.retransmit(index, seq, publication, line, now, &mut self.outbox);
-        if repair == Repair::TooLate && slot.kind == MediaKind::Video {
-            want_keyframe(slot, publications);
+        match slot.retransmit(index, seq, publication, line, now, &mut self.outbox) {
+            Repair::Repeats => {
+                stats.rtx_out += 1;
+                true
+            }
+            Repair::NotNow => false,
+            Repair::GivenUp { layer } => {
+                stats.given_up += 1;
+                if let Some(layer) = publication.layers.get_mut(layer) {
+                    layer.want_keyframe();
+                }
+                false
+            }
         }
-        stats.rtx_out += u64::from(repair == Repair::Listed);
-        repair == Repair::Listed
     }
 
     fn handle_keyframe_request(
@@ -176,7 +183,15 @@ impl Leg {
         let Some(slot) = self.slots.iter().find(|slot| slot.ssrc == media) else {
             return;
         };
-        want_keyframe(slot, publications);
+        let (Some(showing), Some(layer)) = (&slot.showing, slot.layer()) else {
+            return;
+        };
+        if let Some(layer) = publications
+            .get_mut(showing.publication)
+            .and_then(|publication| publication.layers.get_mut(layer))
+        {
+            layer.want_keyframe();
+        }
     }
 
     /// Writes what is due. True when there is something to send.
@@ -332,16 +347,3 @@ const _: () = assert!(
     arrivals::INTERVAL.as_millis() <= 100,
     "libwebrtc expects feedback at least ten times a second"
 );
-
-/// Asks for a keyframe of what the slot shows.
-fn want_keyframe(slot: &Slot, publications: &mut Slab<Publication>) {
-    let (Some(showing), Some(layer)) = (&slot.showing, slot.layer()) else {
-        return;
-    };
-    if let Some(layer) = publications
-        .get_mut(showing.publication)
-        .and_then(|publication| publication.layers.get_mut(layer))
-    {
-        layer.want_keyframe();
-    }
-}

@@ -11,6 +11,9 @@ const CAPACITY: usize = 512;
 /// Times one packet is retransmitted at most.
 const MAX_RETRANSMISSIONS: u8 = 3;
 
+/// A packet that is asked for once more than this will never be there in time: receivers ask ten times at most, a round trip apart.
+const MAX_ASKED: u8 = 6;
+
 /// Shortest time between two retransmissions of a packet, in milliseconds.
 const MIN_INTERVAL_MS: u16 = 25;
 
@@ -29,6 +32,16 @@ pub(crate) struct Sent {
     pub(crate) marker: bool,
     pub(crate) is_empty: bool,
     retransmissions: u8,
+    asked: u8,
+}
+
+/// Why a packet is not repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It is not known, or was repeated a moment ago.
+    NotNow,
+    /// It was repeated, or asked for, so often that it is given up.
+    GivenUp(Sent),
 }
 
 /// Ring of [`Sent`] by outgoing sequence number.
@@ -70,37 +83,41 @@ impl History {
             marker: rewrite.marker,
             is_empty: rewrite.is_empty,
             retransmissions: 0,
+            asked: 0,
         }
     }
 
-    /// The packet sent as `seq`, if it is still known.
-    pub(crate) fn find(&self, seq: u64) -> Option<Sent> {
+    /// The packet sent as `seq`, if it may be retransmitted now and the line has room for it; counts the retransmission.
+    pub(crate) fn retransmit(
+        &mut self,
+        seq: u64,
+        has_room: bool,
+        now: Tick,
+    ) -> Result<Sent, Refusal> {
         let (index, lap) = Self::place(seq);
-        let sent = self.sent.get(index).copied().flatten()?;
-        (sent.lap == lap).then_some(sent)
-    }
-
-    /// Counts a retransmission of what [`Self::find`] found; false where the last one was only a moment ago, or there were enough.
-    pub(crate) fn retransmit(&mut self, seq: u64, now: Tick) -> bool {
-        let (index, _) = Self::place(seq);
-        let (Some(Some(sent)), Some(last)) = (
-            self.sent.get_mut(index),
-            self.retransmitted_ms.get_mut(index),
-        ) else {
-            return false;
+        let sent = self.sent.get_mut(index).and_then(Option::as_mut);
+        let sent = sent.filter(|sent| sent.lap == lap);
+        let (Some(sent), Some(last)) = (sent, self.retransmitted_ms.get_mut(index)) else {
+            return Err(Refusal::NotNow);
         };
         #[expect(
             clippy::cast_possible_truncation,
             reason = "a clock that wraps after a minute is enough"
         )]
         let now_ms = now.as_millis() as u16;
-        let too_soon = sent.retransmissions > 0 && now_ms.wrapping_sub(*last) < MIN_INTERVAL_MS;
-        if too_soon || sent.retransmissions >= MAX_RETRANSMISSIONS {
-            return false;
+        if sent.asked > 0 && now_ms.wrapping_sub(*last) < MIN_INTERVAL_MS {
+            return Err(Refusal::NotNow);
+        }
+        *last = now_ms;
+        sent.asked = sent.asked.saturating_add(1);
+        if sent.retransmissions >= MAX_RETRANSMISSIONS || sent.asked > MAX_ASKED {
+            return Err(Refusal::GivenUp(*sent));
+        }
+        if !has_room {
+            return Err(Refusal::NotNow);
         }
         sent.retransmissions += 1;
-        *last = now_ms;
-        true
+        Ok(*sent)
     }
 
     /// Forgets everything: the slot shows another source.
@@ -117,8 +134,6 @@ impl History {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -136,21 +151,34 @@ mod tests {
             };
             history.record(seq, History::note(seq * 2, 1, &rewrite));
         }
-        let now = Tick(5_000_000);
-        assert_eq!(history.find(70_000), None, "overwritten");
-        let found = history.find(70_599).expect("fresh");
+        let mut at = 5_000_000;
+        let mut ask = |history: &mut History, seq, has_room| {
+            at += 30_000;
+            history.retransmit(seq, has_room, Tick(at))
+        };
+        let overwritten = ask(&mut history, 70_000, true);
+        assert_eq!(overwritten, Err(Refusal::NotNow));
+        let found = ask(&mut history, 70_599, true).expect("fresh");
         assert_eq!(
             (found.position, found.layer, found.picture_id),
             (141_198, 1, 3)
         );
-        let mut retransmit = |after| history.retransmit(70_599, now + Duration::from_millis(after));
-        assert!(retransmit(0));
-        assert!(!retransmit(5), "too soon");
-        assert!(retransmit(30));
-        assert!(retransmit(60));
-        assert!(!retransmit(90), "three times");
+        assert!(ask(&mut history, 70_599, true).is_ok());
+        assert_eq!(
+            history.retransmit(70_599, true, Tick(5_095_000)),
+            Err(Refusal::NotNow),
+            "too soon"
+        );
+        assert!(ask(&mut history, 70_599, true).is_ok());
+        let often = ask(&mut history, 70_599, true);
+        assert!(matches!(often, Err(Refusal::GivenUp(_))), "{often:?}");
+        for _ in 0..6 {
+            let full = ask(&mut history, 70_598, false);
+            assert_eq!(full, Err(Refusal::NotNow), "there is no room");
+        }
+        let late = ask(&mut history, 70_598, true);
+        assert!(matches!(late, Err(Refusal::GivenUp(_))), "{late:?}");
         history.clear();
-        assert_eq!(history.find(70_598), None);
-        assert!(!history.retransmit(70_598, now));
+        assert_eq!(ask(&mut history, 70_597, true), Err(Refusal::NotNow));
     }
 }

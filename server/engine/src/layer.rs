@@ -9,7 +9,7 @@ mod meter;
 use std::time::Duration;
 
 use crate::bitrate::Bitrate;
-use crate::codec::DependencyReader;
+use crate::codec::{Codec, DependencyReader};
 use crate::reception::{Arrival, Reception};
 use crate::ring::{Entry, Ring};
 use crate::rtcp::Ntp;
@@ -286,6 +286,12 @@ impl Layer {
     /// When the newest packet came.
     pub(crate) fn last_packet(&self) -> Option<Tick> {
         self.last_packet
+    }
+
+    /// Codec of the newest packet.
+    pub(crate) fn newest_codec(&self) -> Option<Codec> {
+        let newest = self.ring.head().checked_sub(1)?;
+        Some(self.ring.at(newest)?.entry.codec)
     }
 
     /// Size told by a keyframe, if one came.

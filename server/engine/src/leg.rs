@@ -12,7 +12,7 @@ use baton_protocol::{
     ParticipantId, PathFromHost, ViewMode,
 };
 
-use crate::allocate::{Outcome, Patience};
+use crate::allocate::{Outcome, Patience, Redundancy};
 use crate::arrivals::Arrivals;
 use crate::bitrate::Bitrate;
 use crate::bridge::Bridge;
@@ -142,6 +142,7 @@ pub(crate) struct Leg {
 #[derive(Debug, Default)]
 pub(crate) struct Allotment {
     pub(crate) patience: Patience,
+    pub(crate) redundancy: Redundancy,
     pub(crate) outcome: Outcome,
     /// Nothing is left to be taken away.
     pub(crate) is_least: bool,

@@ -18,12 +18,18 @@ const AHEAD: Duration = Duration::from_millis(40);
 /// `kDefaultPaceMultiplier`).
 const PACE: u64 = 250;
 
+/// The same while the line has just broken in: what comes faster than it carries, its queue has no room for.
+const FRAGILE_PACE: u64 = 120;
+
 /// A line that carries so many times what is sent needs no pace.
 const PLENTY: u64 = 4;
 
 /// Share of the estimate that repairs may take, in percent, and how much of it at once.
 const REPAIR: u64 = 20;
 const REPAIR_BURST: Duration = Duration::from_millis(500);
+
+/// How long a line that breaks in is left to what is on it, unless the next report of arrivals says otherwise. Browsers report every 50 ms.
+const HOLD: Duration = Duration::from_millis(150);
 
 /// A rate as time: how long the line is busy with a byte, and until when it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,38 +64,46 @@ impl Line {
 pub(crate) struct Pacer {
     media: Line,
     repair: Line,
+    /// Nothing but sound until then.
+    held_until: Tick,
 }
 
 impl Pacer {
-    /// `budget`: what the line carries, if that is known. `given`: what is sent over it.
-    pub(crate) fn set_budget(&mut self, budget: Option<Bitrate>, given: Bitrate) {
+    /// `budget`: what the line carries, if that is known. `given`: what is sent over it. `is_fragile`: its queue overflows easily.
+    pub(crate) fn set_budget(&mut self, budget: Option<Bitrate>, given: Bitrate, is_fragile: bool) {
+        let pace = if is_fragile { FRAGILE_PACE } else { PACE };
         let percent = |rate: Bitrate, percent| Bitrate(rate.0 / 100 * percent);
         let is_tight = |budget: &Bitrate| budget.0 < given.0.saturating_mul(PLENTY);
         let paced = budget.filter(is_tight);
         self.media
-            .set_rate(paced.map(|budget| percent(budget, PACE)));
+            .set_rate(paced.map(|budget| percent(budget, pace)));
         self.repair
             .set_rate(budget.map(|budget| percent(budget, REPAIR)));
     }
 
+    /// The line has broken in: what is on its way already has to get through first. False: it has, or it was no queue.
+    pub(crate) fn hold(&mut self, holds: bool, now: Tick) {
+        self.held_until = if holds { now + HOLD } else { now };
+    }
+
     /// Is there a pace at all?
-    pub(crate) fn is_paced(&self) -> bool {
-        self.media.cost > 0
+    pub(crate) fn is_paced(&self, now: Tick) -> bool {
+        self.media.cost > 0 || self.held_until > now
     }
 
     /// May a picture, or another piece of one, begin?
     pub(crate) fn may_begin(&self, now: Tick) -> bool {
-        !self.media.is_busy_beyond(BEGIN_WITHIN, now)
+        now >= self.held_until && !self.media.is_busy_beyond(BEGIN_WITHIN, now)
     }
 
     /// May a piece that was begun have another packet?
     pub(crate) fn may_go_on(&self, now: Tick) -> bool {
-        !self.media.is_busy_beyond(AHEAD, now)
+        now >= self.held_until && !self.media.is_busy_beyond(AHEAD, now)
     }
 
     /// May something be repaired?
     pub(crate) fn may_repair(&self, now: Tick) -> bool {
-        !self.repair.is_busy_beyond(REPAIR_BURST, now)
+        now >= self.held_until && !self.repair.is_busy_beyond(REPAIR_BURST, now)
     }
 
     /// Counts a packet of `bytes` with RTP header and tag, as estimates do.
@@ -105,7 +119,7 @@ impl Pacer {
 
     /// When the next picture may begin.
     pub(crate) fn deadline(&self) -> Tick {
-        self.media.free_at - BEGIN_WITHIN
+        (self.media.free_at - BEGIN_WITHIN).max(self.held_until)
     }
 }
 
@@ -116,7 +130,7 @@ mod tests {
     fn pacer(kbps: u64) -> Pacer {
         let mut pacer = Pacer::default();
         let rate = Bitrate::from_kbps(kbps);
-        pacer.set_budget(Some(rate), rate);
+        pacer.set_budget(Some(rate), rate, false);
         pacer
     }
 
@@ -166,10 +180,31 @@ mod tests {
     #[test]
     fn a_line_with_plenty_of_room_has_no_pace() {
         let mut pacer = Pacer::default();
-        pacer.set_budget(Some(Bitrate::from_kbps(4000)), Bitrate::from_kbps(1000));
-        assert!(!pacer.is_paced());
-        pacer.set_budget(Some(Bitrate::from_kbps(3900)), Bitrate::from_kbps(1000));
-        assert!(pacer.is_paced());
+        let given = Bitrate::from_kbps(1000);
+        pacer.set_budget(Some(Bitrate::from_kbps(4000)), given, false);
+        assert!(!pacer.is_paced(Tick(0)));
+        pacer.set_budget(Some(Bitrate::from_kbps(3900)), given, false);
+        assert!(pacer.is_paced(Tick(0)));
+    }
+
+    #[test]
+    fn a_line_that_breaks_in_is_left_to_what_is_on_it_until_that_is_through() {
+        let at = |ms: u64| Tick(ms * 1000);
+        for mut pacer in [pacer(1000), Pacer::default()] {
+            pacer.hold(true, at(1000));
+            assert!(pacer.is_paced(at(1000)));
+            let may = |pacer: &Pacer, now| {
+                [
+                    pacer.may_begin(now),
+                    pacer.may_go_on(now),
+                    pacer.may_repair(now),
+                ]
+            };
+            assert_eq!(may(&pacer, at(1149)), [false; 3]);
+            assert_eq!(may(&pacer, pacer.deadline()), [true; 3]);
+            pacer.hold(false, at(1050));
+            assert_eq!(may(&pacer, at(1050)), [true; 3], "it is over");
+        }
     }
 
     #[test]

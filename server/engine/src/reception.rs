@@ -55,6 +55,8 @@ pub(crate) struct Reception {
     received: u64,
     expected_prior: u64,
     received_prior: u64,
+    /// Share that was lost in the last interval, in 1/256.
+    lost: u8,
     jitter: f64,
     transit: Option<i64>,
     missing: Vec<Missing>,
@@ -184,6 +186,11 @@ impl Reception {
         std::mem::take(&mut self.gave_up)
     }
 
+    /// Share of packets that was lost in the time of the last report.
+    pub(crate) fn loss(&self) -> f64 {
+        f64::from(self.lost) / 256.0
+    }
+
     /// A report block for this stream (RFC 3550 section 6.4.1), and the start of the next interval.
     pub(crate) fn report(&mut self, ssrc: Ssrc, now: Tick) -> Option<ReportBlock> {
         let highest = self.highest?;
@@ -198,6 +205,7 @@ impl Reception {
             .checked_div(expected_interval)
             .unwrap_or(0)
             .min(255);
+        self.lost = u8::try_from(fraction).unwrap_or(u8::MAX);
         let (last_sr, delay_since_last_sr) = self.sender_report.map_or((0, 0), |(middle, at)| {
             let delay = now.since(at).as_micros() * 65_536 / 1_000_000;
             (middle, u32::try_from(delay).unwrap_or(u32::MAX))
@@ -209,7 +217,7 @@ impl Reception {
         )]
         Some(ReportBlock {
             ssrc,
-            fraction_lost: fraction as u8,
+            fraction_lost: self.lost,
             cumulative_lost: lost.min(0x7f_ffff) as i32,
             highest_seq: highest as u32,
             jitter: self.jitter as u32,
@@ -295,6 +303,7 @@ mod tests {
             ),
             (25, 63, 65_536 + 200)
         );
+        assert!((stream.loss() - 0.25).abs() < 0.01, "{}", stream.loss());
         let block = stream.report(Ssrc(7), at_ms(400)).expect("still");
         assert_eq!((block.cumulative_lost, block.fraction_lost), (25, 0));
     }

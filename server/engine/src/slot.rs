@@ -3,6 +3,7 @@
 //! A slot reads its source's ring by a cursor. It changes layer or source only where decoding can begin, and keeps showing the old
 //! layer until then. Sealing and sending is the leg's business (`seal`), choosing tracks the room's (`room`).
 
+mod repair;
 mod trim;
 
 use std::cmp::Ordering;
@@ -23,6 +24,7 @@ use crate::slab::Key;
 use crate::stats::Stats;
 use crate::time::Tick;
 
+pub(crate) use repair::Repair;
 use trim::{Passage, Trim};
 
 /// A picture that waited for the line so long is sent without its higher temporal layers.
@@ -30,9 +32,6 @@ const HURRY: Duration = Duration::from_millis(100);
 
 /// And after so long not at all: the next keyframe is sooner there.
 const MAX_WAIT: Duration = Duration::from_millis(200);
-
-/// A repair that reaches its receiver later than this after the packet first came is of no use to it.
-const MAX_REPAIR_AGE: Duration = Duration::from_millis(1000);
 
 /// Payload types of a slot for one codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +51,16 @@ struct Reading {
     trim: Trim,
     /// Timestamp of the picture that was sent last; none before the first.
     picture: Option<u32>,
+}
+
+/// What may be sent of a layer that is to be left for a smaller one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lingering {
+    All,
+    /// Its lowest temporal layer.
+    Base,
+    /// What goes out would only be lost on the line, and other things with it.
+    Nothing,
 }
 
 /// What a slot is to show.
@@ -114,25 +123,18 @@ pub(crate) struct Slot {
     pub(crate) pin: Option<Pull>,
     /// How much of it the line has room for.
     pub(crate) target: Target,
-    /// The line has room for all of what it leaves for less, until the keyframe of that is there.
-    pub(crate) may_linger: bool,
+    /// What the line has room for of a layer that it leaves for less, until the keyframe of that is there.
+    pub(crate) lingering: Lingering,
+    /// Sound goes out without the redundancy (RED) that it came with.
+    pub(crate) is_plain: bool,
     pub(crate) forwarder: Forwarder,
     pub(crate) history: History,
+    /// Number under which the newest keyframe began.
+    keyframe_seq: u64,
     /// Next sequence number of the retransmission stream, extended.
     pub(crate) rtx_seq: u64,
     pub(crate) packets: u32,
     pub(crate) octets: u32,
-}
-
-/// What became of a wish for a lost packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Repair {
-    /// It is sent again.
-    Listed,
-    /// It can never come: without a keyframe the picture stands still until the participant gives up waiting, which takes seconds.
-    TooLate,
-    /// It is under way, or nobody waits for it any more.
-    Nothing,
 }
 
 impl Slot {
@@ -163,9 +165,11 @@ impl Slot {
             showing: None,
             pin: None,
             target: Target::Fresh,
-            may_linger: true,
+            lingering: Lingering::All,
+            is_plain: false,
             forwarder: Forwarder::new(first([a, b]), rng.next_u32(), clock_rate),
             history: History::default(),
+            keyframe_seq: 0,
             rtx_seq: u64::from(first([c, d])),
             packets: 0,
             octets: 0,
@@ -257,7 +261,7 @@ impl Slot {
             .get(reading.layer)?
             .meter
             .highest_spatial();
-        let target = passing(self.target, reading.layer, self.may_linger);
+        let target = passing(self.target, reading.layer, self.lingering);
         reading
             .trim
             .needs_keyframe(target, highest)
@@ -374,7 +378,7 @@ impl Slot {
             layer: index,
             cursor,
             generation: layer.generation,
-            trim: Trim::at_keyframe(passing(self.target, index, self.may_linger)),
+            trim: Trim::at_keyframe(passing(self.target, index, self.lingering)),
             picture: None,
         });
         showing.paused = None;
@@ -403,8 +407,8 @@ impl Slot {
             stats.drop_packets(DropReason::Overtaken, layer.ring.tail() - reading.cursor);
             reading.cursor = layer.ring.tail();
         }
-        let target = passing(self.target, reading.layer, self.may_linger);
-        let is_paced = self.kind == MediaKind::Video && pacer.is_paced();
+        let target = passing(self.target, reading.layer, self.lingering);
+        let is_paced = self.kind == MediaKind::Video && pacer.is_paced(now);
         let mut is_begun = false;
         while reading.cursor < layer.ready() {
             let position = reading.cursor;
@@ -421,6 +425,13 @@ impl Slot {
                     pacer.may_begin(now)
                 };
                 let waited = now.since(stored.entry.arrival);
+                let is_left =
+                    self.lingering == Lingering::Nothing && is_above(self.target, reading.layer);
+                if is_new_picture && reading.picture.is_some() && is_left {
+                    stats.drop_packets(DropReason::Late, layer.ready() - position);
+                    showing.reading = None;
+                    return false;
+                }
                 if is_new_picture && reading.picture.is_some() && waited > MAX_WAIT {
                     stats.drop_packets(DropReason::Late, layer.ready() - position);
                     showing.waiting = Some((reading.layer, stored.entry.arrival));
@@ -437,7 +448,7 @@ impl Slot {
             }
             reading.cursor += 1;
             reading.picture = Some(stored.entry.timestamp);
-            let Some(codec) = codec_for(&self.codecs, stored.entry.codec) else {
+            let Some(codec) = codec_for(&self.codecs, stored.entry.codec, self.is_plain) else {
                 showing.paused = Some(PauseReason::Codec);
                 stats.drop_packets(DropReason::Codec, 1);
                 continue;
@@ -472,6 +483,9 @@ impl Slot {
                 }
                 Verdict::Forward(rewrite) => {
                     showing.paused = None;
+                    if stored.entry.peek.keyframe && stored.entry.peek.starts_frame {
+                        self.keyframe_seq = rewrite.seq;
+                    }
                     if codec.retransmission.is_some() {
                         self.history
                             .record(rewrite.seq, History::note(position, layer, &rewrite));
@@ -483,73 +497,6 @@ impl Slot {
             }
         }
         false
-    }
-
-    /// Lists a retransmission of what was sent as `wire`, if it is still there, may be repeated and is of use after half a `round_trip`.
-    pub(crate) fn retransmit(
-        &mut self,
-        index: u16,
-        wire: u16,
-        publication: &Publication,
-        line: (&mut Pacer, Duration),
-        now: Tick,
-        out: &mut Vec<Outgoing>,
-    ) -> Repair {
-        let (pacer, round_trip) = line;
-        let Some(showing) = &self.showing else {
-            return Repair::Nothing;
-        };
-        let seq = crate::rtp::seq::extend(self.forwarder.highest_seq(), wire);
-        // What is not known was sent before the slot showed this, or long ago: nobody can miss it now.
-        let Some(sent) = self.history.find(seq) else {
-            return Repair::Nothing;
-        };
-        let Some(layer) = publication.layers.get(usize::from(sent.layer)) else {
-            return Repair::Nothing;
-        };
-        let head = layer.ring.head();
-        let behind = u64::from(
-            u32::try_from(head & 0xffff_ffff)
-                .unwrap_or(0)
-                .wrapping_sub(sent.position),
-        );
-        let Some((position, stored)) = head
-            .checked_sub(behind)
-            .and_then(|position| Some((position, layer.ring.at(position)?)))
-            .filter(|(_, stored)| {
-                now.since(stored.entry.arrival) + round_trip / 2 <= MAX_REPAIR_AGE
-            })
-        else {
-            return Repair::TooLate;
-        };
-        let Some(codec) = codec_for(&self.codecs, stored.entry.codec) else {
-            return Repair::Nothing;
-        };
-        if !pacer.may_repair(now) || !self.history.retransmit(seq, now) {
-            return Repair::Nothing;
-        }
-        let rewrite = Rewrite {
-            seq: self.rtx_seq,
-            timestamp: sent.timestamp,
-            picture_id: sent.picture_id,
-            tl0: sent.tl0,
-            frame_number: sent.frame_number,
-            marker: sent.marker,
-            is_empty: sent.is_empty,
-        };
-        self.rtx_seq += 1;
-        pacer.charge_repair(u32::from(stored.entry.weight()) + OVERHEAD, now);
-        out.push(Outgoing {
-            slot: index,
-            publication: showing.publication,
-            layer: sent.layer,
-            position,
-            rewrite,
-            codec,
-            weight: stored.entry.weight(),
-            retransmission_of: Some(wire),
-        });
-        Repair::Listed
     }
 }
 
@@ -565,7 +512,7 @@ fn fill(history: &mut History, mut outgoing: Outgoing, rewrite: Rewrite, out: &m
 
 /// What of a layer passes: all of one that is smaller than the target, what the target says of its own, and of one that is to be left all
 /// that the line has room for, at least its base pictures.
-fn passing(target: Target, layer: usize, may_linger: bool) -> Quality {
+fn passing(target: Target, layer: usize, lingering: Lingering) -> Quality {
     let Target::UpTo(quality) = target else {
         return Quality::BEST;
     };
@@ -574,7 +521,7 @@ fn passing(target: Target, layer: usize, may_linger: bool) -> Quality {
         Ordering::Greater if quality.layer < u8::MAX => Quality::BEST,
         // No layer was named: what is said of the others' holds for each.
         Ordering::Greater => quality,
-        Ordering::Less if may_linger => Quality::BEST,
+        Ordering::Less if lingering == Lingering::All => Quality::BEST,
         Ordering::Less => Quality {
             temporal: 0,
             ..Quality::BEST
@@ -582,14 +529,17 @@ fn passing(target: Target, layer: usize, may_linger: bool) -> Quality {
     }
 }
 
-/// The codec entry that carries `codec`: RED falls back to the Opus inside it.
-fn codec_for(codecs: &[SlotCodec], codec: Codec) -> Option<SlotCodec> {
+/// Is the layer better than what is given?
+fn is_above(target: Target, layer: usize) -> bool {
+    matches!(target, Target::UpTo(quality) if layer > usize::from(quality.layer))
+}
+
+/// The codec entry that carries `codec`: RED falls back to the Opus inside it, and always where `is_plain`.
+fn codec_for(codecs: &[SlotCodec], codec: Codec, is_plain: bool) -> Option<SlotCodec> {
     let find = |wanted| codecs.iter().find(|known| known.codec == wanted).copied();
-    find(codec).or_else(|| {
-        if codec == Codec::Red {
-            find(Codec::Opus)
-        } else {
-            None
-        }
-    })
+    let inside = || (codec == Codec::Red).then(|| find(Codec::Opus)).flatten();
+    inside()
+        .filter(|_| is_plain)
+        .or_else(|| find(codec))
+        .or_else(inside)
 }

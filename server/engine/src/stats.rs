@@ -27,6 +27,8 @@ pub struct Stats {
     pub nacks_out: u64,
     /// Retransmissions sent to subscribers.
     pub rtx_out: u64,
+    /// Packets that subscribers asked for in vain, so that a keyframe has to take their place.
+    pub given_up: u64,
     /// Packets that publishers sent again and that filled a hole.
     pub rtx_in: u64,
     /// PLI and FIR from subscribers.

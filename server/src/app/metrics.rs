@@ -145,6 +145,11 @@ fn media(page: &mut Page<'_>, workers: &[Snapshot]) -> fmt::Result {
         "Packets sent again (RTX)",
         sum(|w| w.engine.rtx_out),
     )?;
+    page.counter(
+        "packets_given_up",
+        "Packets asked for again in vain, so that a keyframe takes their place",
+        sum(|w| w.engine.given_up),
+    )?;
     page.counters(
         "keyframe_requests",
         "Requests for a keyframe (PLI, FIR)",

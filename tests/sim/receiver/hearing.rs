@@ -16,6 +16,8 @@ pub(crate) struct Heard {
     pub(crate) is_voiced: bool,
     /// Packets missing just before this one; negative: this one fills a hole counted before.
     pub(crate) missing: i64,
+    /// Has it the packet before it in it?
+    pub(crate) is_twice: bool,
 }
 
 #[derive(Default)]
@@ -37,7 +39,7 @@ impl Hearing {
         &mut self,
         index: u64,
         timestamp: u32,
-        stamp: &Stamp,
+        (stamp, is_twice): (&Stamp, bool),
         moment: Moment,
         complaints: &mut Vec<String>,
     ) {
@@ -63,6 +65,7 @@ impl Hearing {
             at: moment.now,
             is_voiced: stamp.is_voiced,
             missing,
+            is_twice,
         });
     }
 

@@ -11,8 +11,11 @@ const GRACE: Duration = Duration::from_millis(15);
 /// A hole is asked for so often.
 const MAX_REQUESTS: u8 = 10;
 
-/// Nothing could be decoded for so long: a keyframe is asked for.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// Nothing could be decoded for so long: a keyframe is asked for (libwebrtc's `kMaxWaitForFrame`).
+const PATIENCE: Duration = Duration::from_millis(3000);
+
+/// Round trips for which repairs of a picture are awaited that others can do without.
+const REPAIRS: u32 = 5;
 
 /// How far the clock may stray within one source, and where one picture source follows another.
 const SAME_TOLERANCE: Duration = Duration::from_millis(100);
@@ -109,7 +112,13 @@ impl Sight {
                 .stuck
                 .is_some_and(|since| moment.now - since > GRACE * 2);
             let skip = self.next.is_none() || self.needs_keyframe || is_hole_old;
-            let Some((first, end)) = self.next_keyframe().filter(|_| skip) else {
+            // A repair of what is no base picture is awaited, as browsers do whose jitter buffer has learnt the round trip.
+            let is_hole_hopeless = self
+                .stuck
+                .is_some_and(|since| moment.now - since > moment.round_trip * REPAIRS);
+            let goes_on = is_hole_hopeless && !self.needs_keyframe;
+            let base = || self.next_base().filter(|_| goes_on);
+            let Some((first, end)) = self.next_keyframe().filter(|_| skip).or_else(base) else {
                 break;
             };
             self.show(first, end, true, moment, complaints);
@@ -148,6 +157,17 @@ impl Sight {
         starts
             .filter_map(|(first, _)| Some((*first, self.whole_picture(*first)?)))
             .next()
+    }
+
+    /// The next picture of the base layer, if nothing of that layer is missing before it (libwebrtc goes by TL0PICIDX too).
+    fn next_base(&self) -> Option<(u64, u64)> {
+        let last = self.last?.picture.tl0;
+        let mut starts = self.waiting.iter().filter(|(_, packet)| {
+            let picture = &packet.picture;
+            picture.starts && picture.stamp.temporal == 0 && picture.tl0 == last.wrapping_add(1)
+        });
+        let (first, _) = starts.next()?;
+        Some((*first, self.whole_picture(*first)?))
     }
 
     fn show(

@@ -81,6 +81,17 @@ impl Measured {
         self.figure.most.is_none_or(|most| value <= most)
             && self.figure.least.is_none_or(|least| value >= least)
     }
+
+    /// Is it at least no worse than what a world had reached that does not keep to the bounds?
+    pub fn is_as_reached(&self, world: World) -> bool {
+        let reached = self.figure.reached.get(&world);
+        let is_as_good = |reached: &f64| match (self.value, self.figure.least) {
+            (Some(value), None) => value <= *reached,
+            (Some(value), Some(_)) => value >= *reached,
+            (None, _) => false,
+        };
+        self.holds() || reached.is_some_and(is_as_good)
+    }
 }
 
 /// Measures all figures of a scenario that this world knows.
@@ -207,6 +218,7 @@ mod tests {
             most: None,
             least: None,
             not_in: BTreeMap::new(),
+            reached: BTreeMap::new(),
         }
     }
 

@@ -29,6 +29,9 @@ const SURGE: f64 = 1.5;
 const SURGE_MILLIS: f64 = 50.0;
 const FORGETTING_MILLIS: f64 = 7_000.0;
 
+/// What is usual is what was so this long ago, in microseconds, and up to twice as long: a queue that grows does not become usual meanwhile.
+const SETTLING_MICROS: i64 = 1_000_000;
+
 /// Milliseconds, and deviations, of queue that count as none.
 const EMPTY_MILLIS: f64 = 25.0;
 const EMPTY_DEVIATIONS: f64 = 2.0;
@@ -43,8 +46,13 @@ pub(super) struct Queueing {
     base: Option<Base>,
     mean: f64,
     deviation: f64,
-    /// Longest usual wait in milliseconds.
+    /// Longest usual wait in milliseconds, as of now, of a moment ago, and before that.
     swing: f64,
+    settling: f64,
+    settled: f64,
+    settled_at: i64,
+    /// It has been heard for so long that there is something usual.
+    is_settled: bool,
     /// Wait of the last packet in milliseconds.
     wait: f64,
     last_at: i64,
@@ -69,6 +77,10 @@ impl Default for Queueing {
             mean: 0.0,
             deviation: 0.0,
             swing: 0.0,
+            settling: 0.0,
+            settled: 0.0,
+            settled_at: 0,
+            is_settled: false,
             wait: 0.0,
             last_at: 0,
             emptied_at: 0,
@@ -108,15 +120,28 @@ impl Queueing {
         if self.len == 1 {
             self.last_at = delta.at;
             self.emptied_at = delta.at;
+            self.settled_at = delta.at;
         }
         let elapsed = delta.at.saturating_sub(self.last_at) as f64 / 1000.0;
         self.last_at = delta.at;
         self.swing *= (1.0 - elapsed / FORGETTING_MILLIS).clamp(0.0, 1.0);
         let wait = self.wait_of(delta.transit);
         self.swing += 0.3 * (wait - self.swing).max(0.0);
+        if delta.at.saturating_sub(self.settled_at) > SETTLING_MICROS {
+            self.settled_at = delta.at;
+            self.settled = std::mem::replace(&mut self.settling, self.swing);
+            self.is_settled = true;
+        } else if !self.is_settled {
+            self.settle();
+        }
         if self.delay() < EMPTY_MILLIS + EMPTY_DEVIATIONS * self.deviation {
             self.emptied_at = delta.at;
         }
+    }
+
+    /// What is so now is usual from now on.
+    pub(super) fn settle(&mut self) {
+        (self.settling, self.settled) = (self.swing, self.swing);
     }
 
     /// Notes the least transit of the newest packets, whose group may be long in coming.
@@ -124,7 +149,8 @@ impl Queueing {
         self.wait = self.wait_of(transit);
     }
 
-    fn wait_of(&self, transit: i64) -> f64 {
+    /// Milliseconds that a packet with this transit waited.
+    pub(super) fn wait_of(&self, transit: i64) -> f64 {
         let base = self
             .base
             .map_or(transit, |base| base.current.min(base.before));
@@ -136,14 +162,14 @@ impl Queueing {
         self.base.is_some() && self.wait > SURGE * self.swing + SURGE_MILLIS
     }
 
-    /// Did a packet with this transit wait so long that its arrival tells how fast the queue is served?
-    pub(super) fn is_late(&self, transit: i64) -> bool {
-        self.wait_of(transit) > SURGE_MILLIS
-    }
-
     /// Milliseconds that the newest packets waited at least.
     pub(super) fn newest(&self) -> f64 {
         self.wait
+    }
+
+    /// Longest wait in milliseconds that was usual until a second ago.
+    pub(super) fn usual(&self) -> f64 {
+        self.settled
     }
 
     /// How long the queue has not been empty.

@@ -8,11 +8,12 @@ use std::time::Duration;
 use baton_protocol::{LayerWanted, MediaKind, PathFromHost, PauseReason, TrackWanted};
 
 use super::Room;
-use crate::allocate::{Allocator, Importance, Quality, Target};
+use crate::allocate::{Allocator, Importance, Outcome, Quality, Target};
 use crate::bitrate::Bitrate;
+use crate::codec::Codec;
 use crate::leg::Leg;
 use crate::publication::Publication;
-use crate::slot::Slot;
+use crate::slot::{Lingering, Slot};
 use crate::time::Tick;
 
 /// Sound that is quiet now may be loud the next moment.
@@ -50,6 +51,17 @@ impl Room {
         leg.estimator.set_can_probe(can_probe);
         let ceiling = leg.ceiling();
         allocator.clear();
+        let Outcome { given, wants, .. } = leg.allotment.outcome;
+        let room = ceiling.map_or(u64::MAX, |ceiling| ceiling.0.saturating_sub(given.0));
+        let (loss, is_short) = (self.loss_of_sound(leg), given < wants);
+        leg.allotment
+            .redundancy
+            .update(loss, is_short, Bitrate(room), now);
+        let is_plain = leg.allotment.redundancy.is_left_out();
+        let sounds = leg.slots.iter_mut();
+        sounds
+            .filter(|slot| slot.kind == MediaKind::Audio)
+            .for_each(|slot| slot.is_plain = is_plain);
         leg.allotment.sound = self.sound_of(leg);
         leg.allotment.views.clear();
         for (index, slot) in leg.slots.iter().enumerate() {
@@ -74,7 +86,8 @@ impl Room {
         if outcome.wants > outcome.given {
             leg.estimator.want_probe(outcome.wants, now);
         }
-        leg.pacer.set_budget(ceiling, outcome.given);
+        let is_fragile = leg.estimator.is_fragile(now);
+        leg.pacer.set_budget(ceiling, outcome.given, is_fragile);
         for (view, index) in leg.allotment.views.iter().enumerate() {
             let Some(slot) = leg.slots.get_mut(usize::from(*index)) else {
                 continue;
@@ -94,7 +107,7 @@ impl Room {
                 Some(_) | None => target,
             };
             self.note_shortage(slot, now);
-            slot.may_linger = self.may_linger(slot, outcome.given, ceiling);
+            slot.lingering = self.lingering(slot, outcome.given, leg.allotment.sound, ceiling);
         }
         for slot in &leg.slots {
             self.note_use(slot, now);
@@ -142,22 +155,37 @@ impl Room {
         Some((importance, limit, publication))
     }
 
-    /// Is there room for all of the layer that a slot reads beside everything that is `given`?
-    fn may_linger(&self, slot: &Slot, given: Bitrate, ceiling: Option<Bitrate>) -> bool {
+    /// How much of the layer that a slot reads there is room for until it has left it: beside everything that is `given` for all of it, beside
+    /// sound for its base pictures.
+    fn lingering(
+        &self,
+        slot: &Slot,
+        given: Bitrate,
+        sound: Bitrate,
+        ceiling: Option<Bitrate>,
+    ) -> Lingering {
         let Some(ceiling) = ceiling else {
-            return true;
+            return Lingering::All;
         };
         let showing = slot.showing.as_ref();
         let publication = showing.and_then(|showing| self.publications.get(showing.publication));
         let layer = publication.zip(slot.layer());
         let layer = layer.and_then(|(publication, layer)| publication.layers.get(layer));
-        layer.is_some_and(|layer| {
-            let rate = match layer.meter.rate_up_to(u8::MAX, u8::MAX) {
-                Bitrate(0) => layer.declared,
-                measured => measured,
-            };
-            given.0.saturating_add(rate.0) <= ceiling.0
-        })
+        let Some(layer) = layer else {
+            return Lingering::Base;
+        };
+        let rate = |temporal| match layer.meter.rate_up_to(u8::MAX, temporal) {
+            Bitrate(0) => layer.declared,
+            measured => measured,
+        };
+        let fits = |beside: Bitrate, rate: Bitrate| beside.0.saturating_add(rate.0) <= ceiling.0;
+        if fits(given, rate(u8::MAX)) {
+            Lingering::All
+        } else if fits(sound, rate(0)) {
+            Lingering::Base
+        } else {
+            Lingering::Nothing
+        }
     }
 
     /// Notes since when a slot is given less than its size asks for.
@@ -172,20 +200,37 @@ impl Room {
         }
     }
 
-    /// What a leg hears, at the rate it has now.
-    pub(super) fn sound_of(&self, leg: &Leg) -> Bitrate {
-        let heard = leg
-            .slots
+    /// What a leg hears.
+    fn heard<'a>(&'a self, leg: &'a Leg) -> impl Iterator<Item = &'a Publication> {
+        leg.slots
             .iter()
             .filter(|slot| slot.kind == MediaKind::Audio && !slot.is_off)
-            .filter_map(|slot| self.publications.get(slot.showing.as_ref()?.publication));
+            .filter_map(|slot| self.publications.get(slot.showing.as_ref()?.publication))
+    }
+
+    /// Share of sound that is lost on the way to a leg: on its own line, or before that on the line of somebody who is heard.
+    fn loss_of_sound(&self, leg: &Leg) -> f64 {
+        let before = self.heard(leg).filter_map(|publication| {
+            let layer = publication.layers.first()?;
+            Some(layer.reception.loss())
+        });
+        before.fold(leg.estimate().loss, f64::max)
+    }
+
+    /// What a leg hears, at the rate it has now.
+    pub(super) fn sound_of(&self, leg: &Leg) -> Bitrate {
         let rate = |publication: &Publication| {
             let layer = publication.layers.first();
             layer.map_or(LEAST_SOUND, |layer| {
-                layer.meter.rate_up_to(0, 0).max(LEAST_SOUND)
+                let rate = layer.meter.rate_up_to(0, 0);
+                let rate = match layer.newest_codec() {
+                    Some(Codec::Red) => leg.allotment.redundancy.rate(rate),
+                    Some(_) | None => rate,
+                };
+                rate.max(LEAST_SOUND)
             })
         };
-        Bitrate(heard.map(rate).map(|rate| rate.0).sum())
+        Bitrate(self.heard(leg).map(rate).map(|rate| rate.0).sum())
     }
 
     /// Notes which layers a slot has use for: what it shows, what it is to show, and the lowest, which is the way out when the line gets worse.

@@ -140,7 +140,8 @@ impl Room {
         if outcome.wants > outcome.given {
             leg.estimator.want_probe(outcome.wants, now);
         }
-        leg.pacer.set_budget(ceiling, outcome.given);
+        let is_fragile = leg.estimator.is_fragile(now);
+        leg.pacer.set_budget(ceiling, outcome.given, is_fragile);
         for (layer, _, index) in &order {
             let slot = leg.slots.get(usize::from(*index));
             let source = slot.and_then(|slot| Some(slot.showing.as_ref()?.publication));

@@ -1,0 +1,56 @@
+//! Whose queue is it that does not empty? The leg sends less; if the queue does not shrink by half of what that should do, others fill it.
+//!
+//! Copa (NSDI 2018, section 2.2) tells by the same sign that it competes with what fills buffers.
+
+use std::time::Duration;
+
+use super::rate::{Lowered, drained};
+use crate::time::Tick;
+
+/// A queue that stands for so long is put to the test, whose result shows after this time and holds for this long.
+const STANDING: Duration = Duration::from_secs(2);
+const LOWERED: Duration = Duration::from_secs(1);
+const RETEST: Duration = Duration::from_secs(10);
+
+/// Milliseconds by which others' queue may grow before it is put to the test again.
+const MAX_GROWTH: f64 = 120.0;
+
+/// What a queue that stands calls for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// Less has to be sent now.
+    pub(super) needs_test: bool,
+    /// Others fill it.
+    pub(super) is_crowded: bool,
+}
+
+/// Judges a queue that has stood for so long and keeps packets waiting for `queue` milliseconds.
+pub(super) fn judge(
+    stood: Duration,
+    queue: f64,
+    lowered: Option<Lowered>,
+    round_trip: Duration,
+    now: Tick,
+) -> Standing {
+    if stood < STANDING {
+        return Standing::default();
+    }
+    let within = stood.min(RETEST);
+    let Some(lowered) = lowered.filter(|lowered| now.since(lowered.at) < within) else {
+        return Standing {
+            needs_test: true,
+            is_crowded: false,
+        };
+    };
+    let since = now.since(lowered.at);
+    let effective = since.saturating_sub(2 * round_trip);
+    if effective <= LOWERED {
+        return Standing::default();
+    }
+    let expected = drained(effective).min(lowered.queue);
+    let is_crowded = (-MAX_GROWTH..0.5 * expected).contains(&(lowered.queue - queue));
+    Standing {
+        needs_test: !is_crowded && since > STANDING,
+        is_crowded,
+    }
+}
