@@ -135,7 +135,9 @@ mod tests {
             lock.set_nonblocking(true).unwrap();
             assert!(lock.read(&mut [0]).is_err(), "it is still held");
             drop(hold);
-            assert_eq!(lock.read(&mut [0]).unwrap(), 0, "and now no more");
+            let mut lock = tokio::net::UnixStream::from_std(lock).unwrap();
+            let end = soon(tokio::io::AsyncReadExt::read(&mut lock, &mut [0])).await;
+            assert_eq!(end.unwrap(), 0, "and now no more");
             Logind::prepare_for_sleep(logind.signal_emitter(), false)
                 .await
                 .unwrap();
