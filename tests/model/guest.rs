@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use baton_client::call::course::{Part, Reached, check_answer, counts, progress, wanted};
+use baton_client::call::course::{Part, Reached, changes_host, check_answer, progress, wanted};
 use baton_protocol::{
     Epoch, ErrorCode, HostId, HostKind, HostTerm, Hosting, Join, Joined, LegId, MoveStep,
     PROTOCOL_VERSION, ParticipantId, PeerMessage, Resume, RoomId, ServiceMessage,
@@ -215,13 +215,9 @@ impl Guest {
     }
 
     fn hosting_said(&mut self, hosting: &Hosting) {
-        if !counts(self.hosting.as_deref(), hosting) {
+        let Some(is_new_host) = changes_host(self.hosting.as_deref(), hosting) else {
             return;
-        }
-        let is_new_host = self
-            .hosting
-            .as_ref()
-            .is_none_or(|known| known.mine != hosting.mine);
+        };
         if is_new_host {
             (self.is_loss_said, self.missed) = (false, 0);
         }

@@ -167,6 +167,7 @@ found! {
     a_role_that_is_said_again_takes_no_call_away: [614, 1771],
     clocks_that_differ_since_take_no_term_away: [9596, 10386, 15554],
     a_computer_is_asked_in_no_epoch_that_it_only_claims: [26446],
+    where_all_were_removed_their_host_is_known_by_who_was_welcomed: [HUNT + 551_038, HUNT + 552_335],
     a_link_begins_with_all_removals: [75218],
     nobody_is_asked_while_no_host_is_there_that_could_have_a_term: [SOLE + 102_446],
     a_calendar_that_went_forth_and_back_makes_no_ticket_good_again: [231_310],

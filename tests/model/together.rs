@@ -61,7 +61,10 @@ impl World {
                 return Some(why);
             }
         }
-        self.unsettled_host(common)
+        // Who was removed and welcomed again, because nobody is left who knows of it, knows as well.
+        let mut welcomed = self.guests.iter().filter(|guest| guest.is_joined);
+        let believed = welcomed.find_map(|guest| guest.believed());
+        self.unsettled_host(common.or(believed.map(|term| (term.epoch, term.host))))
     }
 
     fn serves(&self, guest: usize, leg: LegId) -> Result<(), String> {
@@ -104,7 +107,9 @@ impl World {
                     "host {index} carries the call and does not know it"
                 ));
             }
-            if is_active && !is_common && host.kind == HostKind::Participant {
+            // Where nobody is in the room, nobody says who carries it.
+            let is_other = common.is_some() && !is_common;
+            if is_active && is_other && host.kind == HostKind::Participant {
                 return Some(format!("host {index} believes that it carries the call"));
             }
         }

@@ -65,6 +65,12 @@ fn step(moving: &Moving, failed_move: Option<Epoch>, reached: Reached) -> Option
     }
 }
 
+/// Is another host one's own by this word? `None`: it is not believed.
+pub fn changes_host(known: Option<&Hosting>, next: &Hosting) -> Option<bool> {
+    let is_new = known.is_none_or(|known| known.mine != next.mine);
+    counts(known, next).then_some(is_new)
+}
+
 /// What is to be said of a move now: each step once. `said`: what was said last.
 pub fn progress(
     moving: &Moving,
@@ -131,7 +137,7 @@ pub fn wanted(
 }
 
 /// Does `next` count? What is of an older term does not, whoever says it.
-pub fn counts(known: Option<&Hosting>, next: &Hosting) -> bool {
+fn counts(known: Option<&Hosting>, next: &Hosting) -> bool {
     known.is_none_or(|known| next.term.epoch >= known.term.epoch)
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use baton_protocol::{HostId, HostKind, Hosting, LegId, MoveStep, PeerMessage};
 
-use super::course::{Part, Reached, Wanted, check_answer, counts, progress, wanted};
+use super::course::{Part, Reached, Wanted, changes_host, check_answer, progress, wanted};
 use super::current::Current;
 use super::pulses::{Pulses, Silence};
 use super::{Call, CallEvent};
@@ -33,13 +33,9 @@ impl Call {
 
     /// Signaling said who carries the call. An older term than the present one is not believed.
     pub(super) fn handle_hosting(&mut self, hosting: Hosting, now: Instant) {
-        if !counts(self.hosting.as_ref(), &hosting) {
+        let Some(is_new_host) = changes_host(self.hosting.as_ref(), &hosting) else {
             return;
-        }
-        let is_new_host = self
-            .hosting
-            .as_ref()
-            .is_none_or(|known| known.mine != hosting.mine);
+        };
         if is_new_host {
             self.pulses = Pulses::default();
             self.is_loss_said = false;
