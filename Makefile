@@ -22,7 +22,7 @@ bench: ## Cost of a forwarded packet as a multiple of the floor (root, about 10 
 	cargo build --release -p baton-tests --bins
 	target=$${CARGO_TARGET_DIR:-target}; "$$target/release/bench" $(ARGS)
 
-lab: ## Calls on bad lines, simulated and real, and the table in docs/lines.md (root, about half an hour)
+lab: ## Calls on bad lines, simulated and real, and the tables in docs/lines.md and docs/passing.md (root, an hour and a half)
 	cargo build --workspace --bins
 	@tests/all.sh prepare
 	node tests/e2e/lab.mjs $(ARGS)

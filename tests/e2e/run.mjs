@@ -2,6 +2,7 @@
 //   node run.mjs                 all stories
 //   node run.mjs --only screen   those whose name contains the word
 //   node run.mjs --list          only their names
+//   node run.mjs --folder long   those of another folder than `stories`
 // BATON_BIN is the binary under test (default target/debug/baton). BATON_LONG=1 watches calls for 60 s instead of 20 s.
 
 import { readdirSync } from 'node:fs';
@@ -13,14 +14,13 @@ import { stories } from './rig/story.mjs';
 import { TooLate, Witness } from './rig/witness.mjs';
 
 const { values: options } = parseArgs({
-  options: { only: { type: 'string', default: '' }, exactly: { type: 'string' }, list: { type: 'boolean' }, inside: { type: 'boolean' } },
+  options: { only: { type: 'string', default: '' }, exactly: { type: 'string' }, list: { type: 'boolean' }, inside: { type: 'boolean' }, folder: { type: 'string', default: 'stories' } },
 });
-const STORY_LIMIT_MS = 240_000;
 /** Stories of one run that are told again because the machine had no processor for them; one more is a failure. */
 const MOST_EXCUSED = 3;
 
-for (const file of readdirSync(new URL('./stories/', import.meta.url)).toSorted()) {
-  await import(`./stories/${file}`);
+for (const file of readdirSync(new URL(`./${options.folder}/`, import.meta.url)).toSorted()) {
+  await import(`./${options.folder}/${file}`);
 }
 const wanted = stories.filter(({ name }) => (options.exactly === undefined ? name.includes(options.only) : name === options.exactly));
 if (options.list) {
@@ -65,10 +65,10 @@ async function tellFairly(story) {
 }
 
 async function tell(story) {
-  if (story.needsLine && !options.inside) return inNamespace(story.name, story.needsGuest, story.homes);
+  if (story.needsLine && !options.inside) return inNamespace(story, ['--folder', options.folder]);
   const lab = new Lab(story.name);
   const limit = new Promise((_, reject) => {
-    setTimeout(() => reject(new Error(`not over after ${STORY_LIMIT_MS / 1000} s`)), STORY_LIMIT_MS).unref();
+    setTimeout(() => reject(new Error(`not over after ${story.limit / 1000} s`)), story.limit).unref();
   });
   try {
     await Promise.race([story.tell(lab), limit]);

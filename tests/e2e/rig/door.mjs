@@ -1,4 +1,4 @@
-// A TCP door: passes connections on to a port of this machine, and can be slammed while people are in it.
+// A TCP door: passes connections on to a port, of this machine if nothing else is said, and can be slammed while people are in it.
 
 import { connect, createServer } from 'node:net';
 import { once } from 'node:events';
@@ -8,20 +8,20 @@ export class Door {
   #inside = new Set();
   #isOpen = true;
 
-  static async open(port) {
-    const door = new Door(port);
+  static async open(port, host = '127.0.0.1') {
+    const door = new Door(port, host);
     door.#server.listen(0, '127.0.0.1');
     await once(door.#server, 'listening');
     return door;
   }
 
-  constructor(port) {
+  constructor(port, host) {
     this.#server = createServer((visitor) => {
       if (!this.#isOpen) {
         visitor.destroy();
         return;
       }
-      const room = connect(port, '127.0.0.1');
+      const room = connect(port, host);
       for (const [one, other] of [[visitor, room], [room, visitor]]) {
         this.#inside.add(one);
         one.on('error', () => {});

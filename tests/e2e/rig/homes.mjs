@@ -2,6 +2,8 @@
 
 import { execFileSync } from 'node:child_process';
 
+import { Wire } from './world.mjs';
+
 /** The network that the homes are around, as they reach it. Not of the addresses for documentation, which routers refuse as their own. */
 export const NET = { v4: '20.20.20.1', v6: '2001:db8::1' };
 
@@ -73,15 +75,27 @@ const inside = (space, words, input) => execFileSync('ip', ['netns', 'exec', spa
 
 /**
  * Builds homes around the namespace `middle`: `kinds` by name. Gives the namespace of each by its name; every namespace that was made is
- * pushed to `made`, to be removed by the caller.
+ * pushed to `made`, and what carries packets with a `delay` (milliseconds each way) to `wires`, to be removed by the caller.
  */
-export function build(middle, kinds, made) {
+export async function build(middle, kinds, { made, wires, delay }) {
   ip('-n', middle, 'link', 'add', 'net', 'type', 'bridge');
   ip('-n', middle, 'addr', 'add', `${NET.v4}/24`, 'dev', 'net');
   ip('-n', middle, 'addr', 'add', `${NET.v6}/64`, 'dev', 'net', 'nodad');
   ip('-n', middle, 'link', 'set', 'net', 'up');
-  const names = Object.keys(kinds);
-  return Object.fromEntries(names.map((name, index) => [name, addHome(middle, kinds[name], index + 10, made)]));
+  const places = {};
+  for (const [index, name] of Object.keys(kinds).entries()) {
+    places[name] = addHome(middle, kinds[name], index + 10, made);
+    if (delay > 0) wires.push(await lengthen(places[name], index, delay));
+  }
+  return places;
+}
+
+/** Puts a long line in the place of the cable between a home and its router. IPv4 only. */
+async function lengthen({ home, router, inside: far }, index, delay) {
+  ip('-n', router, 'link', 'del', 'in');
+  const wire = await Wire.lay(router, home, index, index + 1, { near: far.replace(/2$/, '1'), far, name: 'in' });
+  wire.change({ up: { delay }, down: { delay } });
+  return wire;
 }
 
 function addHome(middle, kind, number, made) {

@@ -43,8 +43,8 @@ export class Lab {
   }
 
   /** A TCP door in front of an address that can be slammed. */
-  async door(port) {
-    const door = await Door.open(port);
+  async door(port, host) {
+    const door = await Door.open(port, host);
     this.#closing.push(() => door.close());
     return door;
   }

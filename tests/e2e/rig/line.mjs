@@ -17,13 +17,15 @@ const MEDIA_BYTES = 110;
 
 /**
  * Tells a story again, by its name, in a namespace that exists as long as it takes. `hasGuest`: beside it there is another one for
- * somebody whose line is a cable between the two. `homes`: around it are these, each behind its router (`homes.mjs`).
+ * somebody whose line is a cable between the two. `homes`: around it are these, each behind its router (`homes.mjs`), with a line of
+ * `delay` milliseconds each way; `driver` is the one where the story itself takes place, if not between them.
  */
-export async function inNamespace(name, hasGuest, homes) {
+export async function inNamespace({ name, needsGuest: hasGuest, homes, delay, driver }, words) {
   if (process.getuid() !== 0) throw new Skip('a bad line needs network namespaces: run as root');
   const space = `bt-line-${process.pid}`;
   const guest = `bt-guest-${process.pid}`;
   const made = [space];
+  const wires = [];
   const ip = (...words) => execFileSync('ip', words, { stdio: 'pipe' });
   // An IPv6 address that a cable gives itself arrives a second later, and browsers drop what they are loading when their addresses change.
   const plain = (where, end) => ip('-n', where, 'link', 'set', end, 'addrgenmode', 'none');
@@ -48,9 +50,12 @@ export async function inNamespace(name, hasGuest, homes) {
       ip('-n', space, 'link', 'set', 'away', 'up');
     }
     ip('-n', space, 'route', 'add', 'default', 'via', AWAY, 'dev', 'home');
-    const spaces = homes ? build(space, homes, made) : {};
-    const env = { ...process.env, HOME: process.env.HOME ?? '/root', BATON_GUEST: guest, BATON_HOMES: JSON.stringify(spaces) };
-    const child = spawn('ip', ['netns', 'exec', space, process.execPath, runner, '--inside', '--exactly', name], {
+    const spaces = homes ? await build(space, homes, { made, wires, delay }) : {};
+    const env = {
+      ...process.env, HOME: process.env.HOME ?? '/root', BATON_GUEST: guest, BATON_HOMES: JSON.stringify(spaces), BATON_MIDDLE: space,
+    };
+    const where = driver ? spaces[driver].home : space;
+    const child = spawn('ip', ['netns', 'exec', where, process.execPath, runner, '--inside', '--exactly', name, ...words], {
       stdio: ['ignore', 'inherit', 'pipe'], env,
     });
     let said = '';
@@ -58,6 +63,7 @@ export async function inNamespace(name, hasGuest, homes) {
     const [code] = await once(child, 'exit');
     if (code !== 0) throw new Error(said.trim());
   } finally {
+    for (const wire of wires) await wire.close();
     for (const each of made.toReversed()) ip('netns', 'del', each);
   }
 }
@@ -76,19 +82,24 @@ export const guest = {
   },
 };
 
-/** The cable to the guest, as seen from there: it can break in one direction, and tells what is sent. Only for stories with `needsGuest`. */
+/** The cable to somebody, as seen from there, by default the guest's: it can break in one direction, and tells what is sent. */
 export class Cable {
+  #space;
+  #end;
+
   #rules(words) {
-    execFileSync('ip', ['netns', 'exec', process.env.BATON_GUEST, 'nft', '-f', '-'], { input: words });
+    execFileSync('ip', ['netns', 'exec', this.#space, 'nft', '-f', '-'], { input: words });
   }
 
-  constructor() {
+  constructor(space = process.env.BATON_GUEST, end = 'away') {
+    this.#space = space;
+    this.#end = end;
     // A packet of sound or pictures is longer than everything else that is said while nobody connects.
     this.#rules(`
 table inet count {
   chain out {
     type filter hook output priority -10; policy accept;
-    oifname "away" udp length > ${MEDIA_BYTES} counter
+    oifname "${end}" udp length > ${MEDIA_BYTES} counter
   }
 }
 `);
@@ -102,11 +113,11 @@ delete table inet cut
 table inet cut {
   chain out {
     type filter hook output priority 0; policy accept;
-    ${up ? 'oifname "away" drop' : ''}
+    ${up ? `oifname "${this.#end}" drop` : ''}
   }
   chain in {
     type filter hook input priority 0; policy accept;
-    ${down ? 'iifname "away" drop' : ''}
+    ${down ? `iifname "${this.#end}" drop` : ''}
   }
 }
 `);
@@ -119,7 +130,7 @@ table inet cut {
 
   /** How many packets of media the guest has sent so far, or would have. */
   get sent() {
-    const rules = execFileSync('ip', ['netns', 'exec', process.env.BATON_GUEST, 'nft', 'list', 'table', 'inet', 'count'], { encoding: 'utf8' });
+    const rules = execFileSync('ip', ['netns', 'exec', this.#space, 'nft', 'list', 'table', 'inet', 'count'], { encoding: 'utf8' });
     return Number(rules.match(/counter packets (\d+)/)[1]);
   }
 }

@@ -51,9 +51,8 @@ export class Wire {
   downloaded = 0;
   lost = 0;
 
-  static async lay(middle, space, index, seed) {
-    const [near, far] = [`10.80.${index}.1`, `10.80.${index}.2`];
-    const words = ['link', '--home', middle, near, '--guest', space, far, '--name', `line${index}`, '--seed', String(seed)];
+  static async lay(middle, space, index, seed, { near = `10.80.${index}.1`, far = `10.80.${index}.2`, name = `line${index}` } = {}) {
+    const words = ['link', '--home', middle, near, '--guest', space, far, '--name', name, '--seed', String(seed)];
     const child = spawn(tool, words, { stdio: ['pipe', 'pipe', 'inherit'] });
     const lines = createInterface({ input: child.stdout });
     const wire = new Wire(child, space, index);
