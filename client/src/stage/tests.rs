@@ -329,6 +329,32 @@ fn of_two_streams_of_one_voice_the_current_leg_s_is_heard() {
     assert_eq!(scene.shown(), [(FOREIGN, 10)]);
 }
 
+#[test]
+fn what_builds_on_pictures_that_were_left_out_waits_for_a_keyframe() {
+    let mut scene = Scene::new();
+    scene.direct(OLD, Some(NEW), 0);
+    // The old leg gets every second picture only, and is ahead of the new one, which gets all.
+    for number in 30..50_u16 {
+        let ms = u64::from(number) * 33;
+        if number % 2 == 0 && number < 46 {
+            scene.picture(OLD, LARGE, number, number == 30, ms);
+        }
+        if number >= 33 {
+            scene.picture(NEW, LARGE, number - 3, number == 33, ms);
+        }
+    }
+    let before = scene.numbers();
+    assert_eq!(before, (30..46).step_by(2).collect::<Vec<_>>());
+    scene.direct(NEW, None, 1650);
+    assert!(
+        scene.picture(NEW, LARGE, 47, false, 2000),
+        "it asks for one"
+    );
+    assert!(!scene.picture(NEW, LARGE, 48, true, 2033));
+    scene.picture(NEW, LARGE, 49, false, 2066);
+    assert_eq!(scene.numbers(), [48, 49]);
+}
+
 proptest! {
     /// Whatever the lines are like, and whatever the new one begins with.
     #[test]
