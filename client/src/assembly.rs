@@ -7,11 +7,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use baton_protocol::{MediaKind, ParticipantId};
+use baton_server::Origin;
 use bytes::Bytes;
 
 use crate::media::{Codec, is_keyframe};
 use payload::Partial;
 
+pub use identity::Identity;
+pub(crate) use identity::{FAMILY, Kinship};
+
+mod identity;
 mod payload;
 
 /// One packet, as far as a frame is made of it.
@@ -27,6 +32,8 @@ pub struct Piece {
     pub codec: Codec,
     /// Whose it is, where it says so.
     pub participant: Option<ParticipantId>,
+    /// What it was before the host numbered it, if that says so.
+    pub origin: Option<Origin>,
     /// Without padding.
     pub payload: Bytes,
 }
@@ -42,6 +49,8 @@ pub struct Received {
     pub codec: Codec,
     /// RTP timestamp: in ticks of the codec's clock, continuous within a slot.
     pub timestamp: u32,
+    /// What it is by its publisher's numbers, if the host says so.
+    pub identity: Option<Identity>,
     /// Decoding can begin here.
     pub is_key: bool,
     /// As a container would hold it.
@@ -70,6 +79,7 @@ struct Picture {
     codec: Codec,
     timestamp: u32,
     participant: Option<ParticipantId>,
+    identity: Option<Identity>,
     partial: Partial,
 }
 
@@ -131,14 +141,8 @@ impl Assembler {
             return;
         }
         if piece.codec.kind() == MediaKind::Audio {
-            self.finish(
-                piece.codec,
-                piece.timestamp,
-                piece.participant,
-                piece.payload,
-                now,
-            );
-            return;
+            let sound = Picture::begin(&piece);
+            return self.finish(&sound, piece.payload, now);
         }
         let is_other = |picture: &Picture| {
             (picture.timestamp, picture.codec) != (piece.timestamp, piece.codec)
@@ -147,12 +151,10 @@ impl Assembler {
         if self.picture.as_ref().is_some_and(is_other) {
             self.finish_picture(now);
         }
-        let picture = self.picture.get_or_insert_with(|| Picture {
-            codec: piece.codec,
-            timestamp: piece.timestamp,
-            participant: piece.participant,
-            partial: Partial::default(),
-        });
+        let picture = self.picture.get_or_insert_with(|| Picture::begin(&piece));
+        if let (Some(identity), Some(origin)) = (&mut picture.identity, piece.origin) {
+            identity.extend(origin);
+        }
         if picture
             .partial
             .append(piece.codec, &piece.payload)
@@ -165,30 +167,22 @@ impl Assembler {
     }
 
     fn finish_picture(&mut self, now: Instant) {
-        if let Some(picture) = self.picture.take() {
-            match picture.partial.finish(picture.codec) {
-                Some(data) => {
-                    let Picture {
-                        codec,
-                        timestamp,
-                        participant,
-                        ..
-                    } = picture;
-                    self.finish(codec, timestamp, participant, data, now);
-                }
+        if let Some(mut picture) = self.picture.take() {
+            match std::mem::take(&mut picture.partial).finish(picture.codec) {
+                Some(data) => self.finish(&picture, data, now),
                 None => self.give_up(),
             }
         }
     }
 
-    fn finish(
-        &mut self,
-        codec: Codec,
-        timestamp: u32,
-        participant: Option<ParticipantId>,
-        data: Bytes,
-        arrived: Instant,
-    ) {
+    fn finish(&mut self, picture: &Picture, data: Bytes, arrived: Instant) {
+        let &Picture {
+            codec,
+            timestamp,
+            participant,
+            identity,
+            ..
+        } = picture;
         let is_key = is_keyframe(codec, &data);
         if self.is_broken && !is_key {
             self.wants_keyframe = true;
@@ -203,6 +197,7 @@ impl Assembler {
             participant,
             codec,
             timestamp,
+            identity,
             is_key,
             data,
             arrived,
@@ -212,6 +207,18 @@ impl Assembler {
     fn give_up(&mut self) {
         self.picture = None;
         self.is_broken = true;
+    }
+}
+
+impl Picture {
+    fn begin(first: &Piece) -> Self {
+        Self {
+            codec: first.codec,
+            timestamp: first.timestamp,
+            participant: first.participant,
+            identity: first.origin.map(Identity::begin),
+            partial: Partial::default(),
+        }
     }
 }
 

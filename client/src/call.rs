@@ -98,7 +98,8 @@ pub struct Call {
     legs: Vec<Current>,
     /// The leg whose pictures and sound count.
     shown: Option<LegId>,
-    stage: Stage,
+    /// Where frames go, if anybody wants them.
+    stage: Option<Stage>,
     pulses: Pulses,
     is_loss_said: bool,
     said_step: Option<(Epoch, MoveStep)>,
@@ -133,6 +134,7 @@ impl Call {
             token: plan.token.clone().or_else(|| plan.invite.token.clone()),
             trust: plan.trust.clone(),
         });
+        let stage = plan.frames.clone().map(Stage::new);
         let (outbox, leg_events) = mpsc::channel(LEG_EVENTS);
         Self {
             plan,
@@ -145,7 +147,7 @@ impl Call {
             signing_key: None,
             legs: Vec::new(),
             shown: None,
-            stage: Stage::default(),
+            stage,
             pulses: Pulses::default(),
             is_loss_said: false,
             said_step: None,
@@ -541,6 +543,7 @@ impl Call {
     fn finish(&mut self, ending: Ending) {
         self.legs.clear();
         self.end_carrier();
+        self.stage.iter().for_each(Stage::flush);
         if !self.is_over {
             self.is_over = true;
             self.news.push_back(CallEvent::Over(ending));

@@ -11,7 +11,6 @@ use baton_protocol::{
 };
 use tokio::sync::mpsc;
 
-use crate::assembly::Received;
 use crate::publish::Publication;
 use crate::ramp::{ProbePlan, ProbeReport};
 use crate::reception::{Reception, Seen, Tally};
@@ -45,10 +44,8 @@ pub struct LegPlan {
     pub publications: Vec<Publication>,
     /// Shall the host be able to measure what this computer's line carries? Nothing is sent for that before it is asked for.
     pub is_probed: bool,
-    /// Who gets the frames that come; without it they are only counted.
-    pub frames: Option<mpsc::Sender<Received>>,
-    /// Which leg's frames count, where there are several.
-    pub(crate) stage: Stage,
+    /// Where the frames go that come; without it they are only counted.
+    pub(crate) frames: Option<Stage>,
 }
 
 /// A place for one received track.

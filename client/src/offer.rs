@@ -2,6 +2,9 @@
 //!
 //! Pure. The offer is read rather than the connection asked, because what was written there is what holds.
 
+use baton_server::Origin;
+use rtc::rtp::header::Header;
+
 use crate::media::Codec;
 
 /// One m-line.
@@ -49,6 +52,11 @@ impl Section {
         found.map(|(payload_type, _)| *payload_type)
     }
 
+    /// What a received packet was before its host numbered it, if that says so.
+    pub(crate) fn origin(&self, header: &Header) -> Option<Origin> {
+        Origin::from_wire(&header.get_extension(self.extension(ORIGIN)?)?)
+    }
+
     /// Number of a header extension.
     pub(crate) fn extension(&self, uri: &str) -> Option<u8> {
         let mut extensions = self.extensions.iter();
@@ -56,6 +64,9 @@ impl Section {
         found.map(|(id, _)| *id)
     }
 }
+
+/// Says which packet of its publisher it is: Baton's own.
+pub(crate) const ORIGIN: &str = "urn:x-baton:rtp-hdrext:origin";
 
 fn values<'a>(section: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
     section

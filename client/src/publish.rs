@@ -1,7 +1,7 @@
 //! What is sent: a track is described once, fed with frames from one side, and carried by any number of legs at a time.
 //!
-//! Owns: SSRCs and the numbering of packets, so that two legs carry the same stream, packet by packet, and whoever receives
-//! both can merge them. Does not own: where frames come from (`play`), nor the legs, which come and go.
+//! Owns: SSRCs, timestamps and the numbering of packets, so that two legs carry the same stream, packet by packet, and whoever
+//! receives both can merge them. Does not own: where frames come from (`play`), nor the legs, which come and go.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 
+use crate::assembly::FAMILY;
 use crate::media::{Codec, Frame};
 use packetizer::Packetizer;
 
@@ -87,10 +88,13 @@ impl Publication {
     /// is more than one; sound has none.
     pub fn new(source: Source, codec: Codec, layers: Vec<LayerInfo>) -> (Self, Feed) {
         let count = layers.len().max(1);
-        let ssrcs: Vec<u32> = (0..count).map(|_| rand::random()).collect();
+        // By its lowest bits alone one encoding differs from the others, and all have one clock: so a receiver knows a moment again.
+        let family = rand::random::<u32>() / FAMILY * FAMILY;
+        let ssrcs: Vec<u32> = (family..).take(count).collect();
+        let zero = rand::random();
         let streams = ssrcs
             .iter()
-            .map(|ssrc| Packetizer::new(codec, *ssrc, rand::random(), rand::random()))
+            .map(|ssrc| Packetizer::new(codec, *ssrc, rand::random(), zero))
             .collect();
         let shared = Arc::new(Shared {
             source,

@@ -35,6 +35,7 @@ impl Stream {
                 marker: index == last,
                 codec: self.codec,
                 participant: Some(ParticipantId(7)),
+                origin: None,
                 payload,
             }
         });
@@ -198,6 +199,7 @@ proptest! {
             marker,
             codec: codecs[codec],
             participant: None,
+            origin: None,
             payload: payload.into(),
         });
         assembled(pieces, Instant::now());

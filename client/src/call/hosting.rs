@@ -127,7 +127,11 @@ impl Call {
         let arriving = usable(Part::Arriving);
         let has_arrived = arriving.is_some_and(|leg| {
             let mut legs = self.legs.iter();
-            legs.any(|current| current.id() == leg && has_arrived(current, has_sound, now))
+            let stage = self.stage.as_ref();
+            let is_taken = stage.is_none_or(|stage| stage.is_taken(leg, now));
+            legs.any(|current| {
+                current.id() == leg && has_arrived(current, has_sound, is_taken, now)
+            })
         });
         for current in &mut self.legs {
             let id = Some(current.id());
@@ -147,11 +151,12 @@ impl Call {
         } else {
             served.or(main)
         };
-        self.stage.set_arriving(refuge.or(arriving));
+        if let Some(stage) = &self.stage {
+            stage.direct(shown, refuge.or(arriving), refuge.is_some(), now);
+        }
         if let Some(leg) = shown
             && self.shown != shown
         {
-            self.stage.set_current(leg);
             self.shown = shown;
             self.news.push_back(CallEvent::Switched { leg });
         }
@@ -264,11 +269,11 @@ impl Call {
 }
 
 /// Does everything come from the new host? After three seconds whatever is missing is missed on the old one just as much.
-fn has_arrived(leg: &Current, has_sound: bool, now: Instant) -> bool {
+fn has_arrived(leg: &Current, has_sound: bool, is_taken: bool, now: Instant) -> bool {
     let is_late = leg
         .arriving_since
         .is_some_and(|since| now - since >= ARRIVE);
-    is_late || (leg.is_showing() && (leg.hears() || !has_sound))
+    is_late || (is_taken && leg.is_showing() && (leg.hears() || !has_sound))
 }
 
 /// Legs to hosts that are not named any more live on for so long.

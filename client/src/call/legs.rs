@@ -90,6 +90,7 @@ impl Call {
     /// Ends a leg. What its host is, and whether another one follows, is decided elsewhere.
     pub(super) fn close(&mut self, leg: LegId, reason: &str) {
         self.legs.retain(|current| current.id() != leg);
+        self.stage.iter().for_each(|stage| stage.close(leg));
         if self.shown == Some(leg) {
             self.shown = None;
         }
@@ -118,8 +119,7 @@ impl Call {
             video_slots: self.plan.video_slots,
             publications: self.plan.publications.clone(),
             is_probed: self.plan.hosting.is_some(),
-            frames: self.plan.frames.clone(),
-            stage: self.stage.clone(),
+            frames: self.stage.clone(),
         };
         let leg = Leg::open(plan, self.outbox.clone());
         self.legs.push(Current::new(leg, to.host, to.part, now));

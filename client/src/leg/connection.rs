@@ -29,7 +29,7 @@ use super::receiver::{Frames, Receiver};
 use super::reporter::Reporter;
 use super::sender::Sender;
 use super::{Command, LegEvent, LegEvents, LegPlan, Offer, Slot};
-use crate::offer::Section;
+use crate::offer::{ORIGIN, Section};
 use crate::publish::AUDIO_LEVEL;
 
 /// Receive slots by the transceiver that fills them.
@@ -75,10 +75,9 @@ async fn serve(
     tracks: &mut mpsc::Receiver<Arc<dyn TrackRemote>>,
     events: &LegEvents,
 ) -> Result<()> {
-    let frames = plan.frames.clone().map(|frames| Frames {
+    let frames = plan.frames.clone().map(|stage| Frames {
         leg: plan.id,
-        stage: plan.stage.clone(),
-        to: frames,
+        stage,
     });
     let control = open_channels(connection, plan.id, events).await?;
     let (offer, (senders, prober), slots) = offer(connection, plan, echoes).await?;
@@ -148,6 +147,14 @@ async fn build(
         uri: AUDIO_LEVEL.to_owned(),
     };
     media.register_header_extension(audio_level, RtpCodecKind::Audio, None)?;
+    // Nobody who only counts needs it.
+    let kinds = [RtpCodecKind::Audio, RtpCodecKind::Video];
+    for kind in kinds.into_iter().filter(|_| plan.frames.is_some()) {
+        let origin = RTCRtpHeaderExtensionCapability {
+            uri: ORIGIN.to_owned(),
+        };
+        media.register_header_extension(origin, kind, None)?;
+    }
     let requests = KeyframeRequests::listen(plan.publications.clone());
     // Registers what is offered; the interceptor itself is then another one.
     let registry = register_default_interceptors(Registry::new(), &mut media)?;

@@ -7,12 +7,11 @@ use baton_protocol::{LegId, ParticipantId};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtp::Packet;
 use rtc::rtp_transceiver::RTCRtpTransceiverId;
-use tokio::sync::mpsc;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 
 use super::Slot;
 use super::connection::Slots;
-use crate::assembly::{Assembler, Piece, Received};
+use crate::assembly::{Assembler, Piece};
 use crate::offer::Section;
 use crate::reception::Seen;
 use crate::stage::Stage;
@@ -23,12 +22,11 @@ pub(super) struct Receiver {
     frames: Option<Frames>,
 }
 
-/// Where the frames of a leg go, as long as they count.
+/// Where the frames of a leg go.
 #[derive(Clone)]
 pub(super) struct Frames {
     pub(super) leg: LegId,
     pub(super) stage: Stage,
-    pub(super) to: mpsc::Sender<Received>,
 }
 
 /// What a track's first event says of it.
@@ -107,22 +105,15 @@ impl Opened {
             marker: packet.header.marker,
             codec,
             participant: packet.header.csrc.first().copied().map(ParticipantId),
+            origin: self.section.origin(&packet.header),
             payload: packet.payload,
         };
         self.assembler.handle_packet(piece, now);
+        let mut is_stuck = false;
         while let Some(frame) = self.assembler.poll_frame() {
-            let (kind, is_key) = (frame.codec.kind(), frame.is_key);
-            if !frames.stage.admits(frames.leg, &frame.slot, kind, is_key) {
-                continue;
-            }
-            if frames.to.try_send(frame).is_err() {
-                tracing::warn!(
-                    slot = self.slot.mid,
-                    "frames come faster than they are taken; one is lost"
-                );
-            }
+            is_stuck |= frames.stage.handle_frame(frames.leg, frame, now);
         }
-        self.assembler.take_wants_keyframe()
+        (self.assembler.take_wants_keyframe() || is_stuck)
             && self.asked.is_none_or(|asked| now - asked > KEYFRAME_PAUSE)
     }
 }

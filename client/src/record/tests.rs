@@ -56,6 +56,7 @@ fn received(clip: &Clip, slot: &str, now: Instant) -> Vec<Received> {
             frame.at.as_micros() * u128::from(clip.codec().clock_rate()) / 1_000_000,
         )
         .unwrap(),
+        identity: None,
         is_key: frame.is_key,
         data: frame.data.clone(),
         arrived: now + frame.at,

@@ -1,15 +1,17 @@
 //! Where a frame lies in its file, in ticks of its codec's clock.
 //!
-//! Pure. Timestamps of one slot say it exactly; where a track came by another slot, or was away, the time of arrival does.
+//! Pure. Its publisher's timestamps say it exactly, and so do those of one slot; where neither is known, or a track was away, the time
+//! of arrival does.
 
 use std::time::{Duration, Instant};
 
-use crate::assembly::Received;
+use crate::assembly::{Identity, Kinship, Received};
 
 #[derive(Debug)]
 pub(super) struct Timeline {
     slot: String,
     timestamp: u32,
+    identity: Option<Identity>,
     arrived: Instant,
     position: u64,
 }
@@ -20,6 +22,7 @@ impl Timeline {
         Self {
             slot: first.slot.clone(),
             timestamp: first.timestamp,
+            identity: first.identity,
             arrived: first.arrived,
             position: 0,
         }
@@ -30,10 +33,14 @@ impl Timeline {
         let rate = frame.codec.clock_rate();
         let passed = frame.arrived.saturating_duration_since(self.arrived);
         let by_clock = ticks(passed, rate);
-        let by_timestamp = u64::from(frame.timestamp.wrapping_sub(self.timestamp));
-        let is_plausible = frame.slot == self.slot
-            && by_timestamp.abs_diff(by_clock) < ticks(LARGEST_DIFFERENCE, rate);
-        self.position += if is_plausible { by_timestamp } else { by_clock };
+        let pair = self.identity.zip(frame.identity);
+        let pair = pair.filter(|(before, now)| now.kinship(before, rate) != Kinship::None);
+        let by_publisher = pair.and_then(|(before, now)| u64::try_from(now.since(&before)).ok());
+        let by_slot = || u64::from(frame.timestamp.wrapping_sub(self.timestamp));
+        let by_timestamp = by_publisher.or_else(|| (frame.slot == self.slot).then(by_slot));
+        let is_plausible = |step: &u64| step.abs_diff(by_clock) < ticks(LARGEST_DIFFERENCE, rate);
+        self.position += by_timestamp.filter(is_plausible).unwrap_or(by_clock);
+        self.identity = frame.identity;
         self.slot.clone_from(&frame.slot);
         self.timestamp = frame.timestamp;
         self.arrived = frame.arrived;
@@ -61,6 +68,7 @@ mod tests {
             participant: None,
             codec: Codec::Vp8,
             timestamp,
+            identity: None,
             is_key: false,
             data: Vec::new().into(),
             arrived: now + Duration::from_millis(millis),

@@ -25,6 +25,7 @@ pub(crate) struct Watcher {
     pub(crate) guest: Guest,
     frames: mpsc::Receiver<Received>,
     pub(crate) pictures: Vec<(Instant, Received)>,
+    sounds: Vec<Received>,
 }
 
 impl Watcher {
@@ -41,15 +42,31 @@ impl Watcher {
             guest,
             frames,
             pictures: Vec::new(),
+            sounds: Vec::new(),
         }
     }
 
     fn take(&mut self) {
         while let Ok(frame) = self.frames.try_recv() {
-            if frame.codec.kind() == MediaKind::Video {
-                self.pictures.push((frame.arrived, frame));
+            match frame.codec.kind() {
+                MediaKind::Video => self.pictures.push((frame.arrived, frame)),
+                MediaKind::Audio => self.sounds.push(frame),
             }
         }
+    }
+
+    /// What came, in the order in which it did.
+    pub(crate) fn frames_of(&self, kind: MediaKind) -> Vec<Received> {
+        match kind {
+            MediaKind::Video => self.pictures.iter().map(|(_, one)| one.clone()).collect(),
+            MediaKind::Audio => self.sounds.clone(),
+        }
+    }
+
+    /// What came does not count any more.
+    pub(crate) fn forget(&mut self) {
+        self.pictures.clear();
+        self.sounds.clear();
     }
 
     /// Lets the call go on for a while.

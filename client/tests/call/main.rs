@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod counted;
 mod hosting;
 mod house;
 mod media;
@@ -9,6 +10,7 @@ mod mixed;
 #[cfg(unix)]
 mod program;
 mod publish;
+mod seamless;
 #[cfg(unix)]
 mod standalone;
 

@@ -40,12 +40,13 @@ const CODECS: [(Codec, u8, Option<u8>); 6] = [
 ];
 
 /// Element numbers of header extensions, by kind.
-const EXTENSIONS: [(u8, ExtensionKind, Carrier); 5] = [
+const EXTENSIONS: [(u8, ExtensionKind, Carrier); 6] = [
     (1, ExtensionKind::AudioLevel, Carrier::Sound),
     (2, ExtensionKind::TransportSequence, Carrier::Both),
     (3, ExtensionKind::DependencyDescriptor, Carrier::Pictures),
     (4, ExtensionKind::VideoOrientation, Carrier::Pictures),
     (5, ExtensionKind::PlayoutDelay, Carrier::Pictures),
+    (6, ExtensionKind::Origin, Carrier::Both),
 ];
 
 /// What an extension goes with.

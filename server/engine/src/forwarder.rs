@@ -256,6 +256,7 @@ fn frame_number(descriptor: &[u8]) -> Option<u16> {
 mod tests {
     use super::*;
     use crate::codec::{Codec, Peek, PictureId, PictureIdWidth, PictureIds};
+    use crate::rtp::{Origin, Ssrc};
 
     fn entry(seq: u64) -> Entry {
         Entry {
@@ -270,6 +271,11 @@ mod tests {
             audio_level: None,
             video_orientation: None,
             playout_delay: None,
+            origin: Origin {
+                ssrc: Ssrc(1),
+                seq: 0,
+                timestamp: 0,
+            },
         }
     }
 

@@ -8,7 +8,7 @@ use crate::codec::{self, Codec, Peek};
 use crate::leg::{Crypto, Leg};
 use crate::publication::{Carries, Publication};
 use crate::ring::Entry;
-use crate::rtp::extension::Extensions;
+use crate::rtp::extension::{Extensions, Origin};
 use crate::rtp::{Header, Mid, Rid, Ssrc, padding_len, rtx};
 use crate::slab::{Key, Slab};
 use crate::srtp::{InboundStream, OpenError};
@@ -93,6 +93,7 @@ impl Leg {
             extensions,
             bytes,
             now,
+            is_bridged: self.bridge.is_some(),
         };
         let outcome = match bound {
             Bound::Media { publication, layer } => {
@@ -298,6 +299,8 @@ struct Packet<'a> {
     extensions: Extensions<'a>,
     bytes: &'a [u8],
     now: Tick,
+    /// It comes from another host.
+    is_bridged: bool,
 }
 
 struct Outcome {
@@ -435,6 +438,18 @@ impl Packet<'_> {
             .checked_sub(padding_len(&self.header, payload)?)
     }
 
+    /// Only another host's word is taken for what a packet was before. `ssrc`: of the stream that it repairs.
+    fn origin(&self, seq: u64, ssrc: Option<Ssrc>) -> Origin {
+        #[expect(clippy::cast_possible_truncation, reason = "the wire carries 16 bits")]
+        let own = Origin {
+            ssrc: ssrc.unwrap_or(self.header.ssrc),
+            seq: seq as u16,
+            timestamp: self.header.timestamp,
+        };
+        let told = self.extensions.origin.filter(|_| self.is_bridged);
+        told.unwrap_or(own)
+    }
+
     /// Makes the bytes in the ring's spare slot a packet.
     fn store(
         &self,
@@ -450,6 +465,7 @@ impl Packet<'_> {
         let Some(layer) = publication.layers.get_mut(index) else {
             return false;
         };
+        let origin = self.origin(seq, layer.ssrc.filter(|_| is_retransmission));
         let descriptor = self.extensions.dependency_descriptor.unwrap_or_default();
         let dependency = (!descriptor.is_empty())
             .then(|| layer.descriptors.read(descriptor))
@@ -494,6 +510,7 @@ impl Packet<'_> {
                 audio_level: self.extensions.audio_level,
                 video_orientation: self.extensions.video_orientation,
                 playout_delay: self.extensions.playout_delay,
+                origin,
             },
             is_retransmission,
         );

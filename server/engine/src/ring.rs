@@ -4,7 +4,7 @@
 //! grow, so that a reader keeps a cursor and notices when it was overtaken. Nothing is allocated after the first packet.
 
 use crate::codec::{Codec, Peek};
-use crate::rtp::extension::AudioLevel;
+use crate::rtp::extension::{AudioLevel, Origin};
 use crate::time::Tick;
 
 /// Bytes kept per packet: payload and dependency descriptor of a datagram that fits Ethernet.
@@ -26,6 +26,8 @@ pub(crate) struct Entry {
     pub(crate) audio_level: Option<AudioLevel>,
     pub(crate) video_orientation: Option<u8>,
     pub(crate) playout_delay: Option<[u8; 3]>,
+    /// Which packet of its publisher it is, whatever the number of hosts that it came by.
+    pub(crate) origin: Origin,
 }
 
 impl Entry {

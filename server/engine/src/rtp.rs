@@ -13,7 +13,7 @@ mod writer;
 
 use std::fmt;
 
-pub use extension::{AudioLevel, ExtensionKind, ExtensionMap, Extensions};
+pub use extension::{AudioLevel, ExtensionKind, ExtensionMap, Extensions, Origin};
 pub use header::{ExtensionBlock, Header, padding_len};
 pub use label::{LabelError, Mid, Rid};
 pub use seq::ts_diff;

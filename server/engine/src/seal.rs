@@ -150,6 +150,7 @@ impl Sealer<'_> {
             dependency_descriptor: (!stored.descriptor.is_empty()).then_some(stored.descriptor),
             video_orientation: stored.entry.video_orientation,
             playout_delay: stored.entry.playout_delay,
+            origin: Some(stored.entry.origin),
             mid: None,
         };
         Some((writer, extensions, map))

@@ -2,7 +2,7 @@
 //!
 //! Does not own what a dependency descriptor or a layers allocation says (`codec`), nor writing (`writer`).
 
-use super::Header;
+use super::{Header, Ssrc};
 
 /// Element numbers 1..=14 with 1..=16 bytes each (RFC 8285 section 4.2).
 pub(super) const ONE_BYTE_PROFILE: u16 = 0xbede;
@@ -33,13 +33,15 @@ pub enum ExtensionKind {
     VideoOrientation,
     /// Limits of the playout delay (webrtc.org experiment).
     PlayoutDelay,
+    /// Which packet of its publisher it is: Baton's own, for whoever gets the same one from two hosts.
+    Origin,
     /// Which layers a sender has active, at which rates (webrtc.org experiment).
     VideoLayersAllocation,
 }
 
 impl ExtensionKind {
     /// Every kind, in the order of declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Mid,
         Self::Rid,
         Self::RepairedRid,
@@ -49,6 +51,7 @@ impl ExtensionKind {
         Self::DependencyDescriptor,
         Self::VideoOrientation,
         Self::PlayoutDelay,
+        Self::Origin,
         Self::VideoLayersAllocation,
     ];
 
@@ -68,6 +71,7 @@ impl ExtensionKind {
             }
             Self::VideoOrientation => "urn:3gpp:video-orientation",
             Self::PlayoutDelay => "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
+            Self::Origin => "urn:x-baton:rtp-hdrext:origin",
             Self::VideoLayersAllocation => {
                 "http://www.webrtc.org/experiments/rtp-hdrext/video-layers-allocation00"
             }
@@ -183,6 +187,40 @@ impl AudioLevel {
     }
 }
 
+/// What a packet was before any host numbered it anew: the same for all who get it, whoever from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The publisher's stream.
+    pub ssrc: Ssrc,
+    /// In the publisher's numbering.
+    pub seq: u16,
+    /// By the publisher's clock.
+    pub timestamp: u32,
+}
+
+impl Origin {
+    /// Bytes of the element.
+    pub const LEN: usize = 10;
+
+    /// `None`: too short.
+    pub fn from_wire(data: &[u8]) -> Option<Self> {
+        let &[s0, s1, s2, s3, n0, n1, t0, t1, t2, t3] = data.first_chunk::<{ Self::LEN }>()?;
+        Some(Self {
+            ssrc: Ssrc(u32::from_be_bytes([s0, s1, s2, s3])),
+            seq: u16::from_be_bytes([n0, n1]),
+            timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
+        })
+    }
+
+    /// As it is sent.
+    pub const fn to_wire(self) -> [u8; Self::LEN] {
+        let [s0, s1, s2, s3] = self.ssrc.0.to_be_bytes();
+        let [n0, n1] = self.seq.to_be_bytes();
+        let [t0, t1, t2, t3] = self.timestamp.to_be_bytes();
+        [s0, s1, s2, s3, n0, n1, t0, t1, t2, t3]
+    }
+}
+
 /// What a received packet's header extensions say. An element that is too short for its kind is left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extensions<'a> {
@@ -204,6 +242,8 @@ pub struct Extensions<'a> {
     pub video_orientation: Option<u8>,
     /// Unparsed: two 12-bit numbers of 10 ms.
     pub playout_delay: Option<[u8; 3]>,
+    /// Which packet it was before.
+    pub origin: Option<Origin>,
     /// Unparsed.
     pub video_layers_allocation: Option<&'a [u8]>,
 }
@@ -240,6 +280,7 @@ impl<'a> Extensions<'a> {
                 ExtensionKind::DependencyDescriptor => found.dependency_descriptor = Some(data),
                 ExtensionKind::VideoOrientation => found.video_orientation = data.first().copied(),
                 ExtensionKind::PlayoutDelay => found.playout_delay = data.first_chunk().copied(),
+                ExtensionKind::Origin => found.origin = Origin::from_wire(data),
                 ExtensionKind::VideoLayersAllocation => found.video_layers_allocation = Some(data),
             }
         }

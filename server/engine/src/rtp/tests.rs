@@ -358,8 +358,8 @@ fn a_retransmission_carries_its_original_number() {
 
 fn any_map() -> impl Strategy<Value = ExtensionMap> {
     let pairs = prop_oneof![
-        proptest::collection::vec((1..=14_u8, 0..10_usize), 0..12),
-        proptest::collection::vec((any::<u8>(), 0..10_usize), 0..12),
+        proptest::collection::vec((1..=14_u8, 0..ExtensionKind::ALL.len()), 0..12),
+        proptest::collection::vec((any::<u8>(), 0..ExtensionKind::ALL.len()), 0..12),
     ];
     pairs.prop_map(|pairs| {
         pairs
@@ -387,6 +387,7 @@ proptest! {
         map in any_map(),
         (transport_sequence, level) in any::<(Option<u16>, Option<(bool, u8)>)>(),
         (video_orientation, playout_delay) in any::<(Option<u8>, Option<[u8; 3]>)>(),
+        origin in any::<Option<(u32, u16, u32)>>(),
         abs_send_time in proptest::option::of(0..1_u32 << 24),
         descriptor in proptest::option::of(proptest::collection::vec(any::<u8>(), 1..=255)),
         mid in proptest::option::of("[a-z0-9]{1,16}"),
@@ -395,8 +396,10 @@ proptest! {
         let mid = mid.map(|mid| Mid::try_from(mid.as_str()).unwrap());
         let audio_level = level.map(|(voice, level)| AudioLevel { voice, level: level & 0x7f });
         let dependency_descriptor = descriptor.as_deref();
+        let origin = origin.map(|(ssrc, seq, timestamp)| Origin { ssrc: Ssrc(ssrc), seq, timestamp });
         let out = OutExtensions {
-            transport_sequence, audio_level, abs_send_time, dependency_descriptor, video_orientation, playout_delay, mid,
+            transport_sequence, audio_level, abs_send_time, dependency_descriptor, video_orientation, playout_delay, origin,
+            mid,
         };
         let mut buffer = [0xee; 400];
         let len = header.write(&out, &map, &mut buffer).unwrap();
@@ -419,6 +422,7 @@ proptest! {
             abs_send_time: abs_send_time.filter(|_| is_mapped(ExtensionKind::AbsSendTime)),
             dependency_descriptor:
                 dependency_descriptor.filter(|_| is_mapped(ExtensionKind::DependencyDescriptor)),
+            origin: origin.filter(|_| is_mapped(ExtensionKind::Origin)),
             video_orientation: video_orientation.filter(|_| is_mapped(ExtensionKind::VideoOrientation)),
             playout_delay: playout_delay.filter(|_| is_mapped(ExtensionKind::PlayoutDelay)),
             ..Extensions::default()

@@ -4,7 +4,7 @@
 
 use super::extension::{ONE_BYTE_MAX_ID, ONE_BYTE_PROFILE, TWO_BYTE_PROFILE};
 use super::header::FIXED_LEN;
-use super::{AudioLevel, ExtensionKind, ExtensionMap, Mid, PayloadType, Ssrc};
+use super::{AudioLevel, ExtensionKind, ExtensionMap, Mid, Origin, PayloadType, Ssrc};
 
 /// Longest element data of the one-byte form.
 const ONE_BYTE_MAX_DATA: usize = 16;
@@ -43,6 +43,8 @@ pub struct OutExtensions<'a> {
     pub video_orientation: Option<u8>,
     /// As received.
     pub playout_delay: Option<[u8; 3]>,
+    /// Which packet it was before.
+    pub origin: Option<Origin>,
     /// The receiver's m-line.
     pub mid: Option<Mid>,
 }
@@ -91,6 +93,7 @@ struct Ids {
     dependency_descriptor: u8,
     video_orientation: u8,
     playout_delay: u8,
+    origin: u8,
     mid: u8,
     is_two_byte: bool,
 }
@@ -122,6 +125,7 @@ impl Ids {
                 extensions.playout_delay.is_some(),
                 ExtensionKind::PlayoutDelay,
             ),
+            origin: id(extensions.origin.is_some(), ExtensionKind::Origin),
             mid: id(extensions.mid.is_some(), ExtensionKind::Mid),
             is_two_byte: false,
         };
@@ -131,7 +135,7 @@ impl Ids {
     }
 
     #[inline]
-    const fn all(&self) -> [u8; 7] {
+    const fn all(&self) -> [u8; 8] {
         [
             self.transport_sequence,
             self.audio_level,
@@ -139,13 +143,14 @@ impl Ids {
             self.dependency_descriptor,
             self.video_orientation,
             self.playout_delay,
+            self.origin,
             self.mid,
         ]
     }
 
     #[inline]
     fn is_empty(&self) -> bool {
-        self.all() == [0; 7]
+        self.all() == [0; 8]
     }
 
     /// Returns the length of the extension block, its header included.
@@ -172,6 +177,9 @@ impl Ids {
         }
         if let Some(delay) = extensions.playout_delay {
             elements.put(self.playout_delay, delay)?;
+        }
+        if let Some(origin) = extensions.origin {
+            elements.put(self.origin, origin.to_wire())?;
         }
         if let Some(mid) = &extensions.mid {
             elements.put_slice(self.mid, mid.as_bytes())?;

@@ -223,6 +223,40 @@ fn who_stays_and_who_moved_see_and_hear_each_other_and_nobody_themselves() {
     }
 }
 
+#[test]
+fn a_packet_says_what_it_was_when_its_publisher_sent_it_whichever_hosts_it_came_by() {
+    let mut pair = Pair::new(51);
+    let (ana, ben) = ana_and_ben(&mut pair, 640, 360);
+    let carl = pair.computer.join("carl", &[], 1);
+    let ask = view(pair.computer.person(carl), 0, 200, 640, 360);
+    pair.computer.say(carl, ask);
+    run(&mut pair, (ana, ben), 90);
+    let near = pair.computer.take_packets(carl);
+    let far = pair.server.take_packets(ana);
+    // Carl hears and sees only Ben of those who send at his place; of Ana he hears.
+    let near: Vec<_> = near
+        .into_iter()
+        .filter(|one| one.csrc == Some(11))
+        .collect();
+    assert!(near.len() > 200 && far.len() > 200);
+    for packet in near.iter().chain(&far) {
+        let origin = packet.origin.expect("it was negotiated");
+        assert!(
+            (12_000..12_010).contains(&origin.ssrc.0),
+            "Ben's: {origin:?}"
+        );
+    }
+    let last = far.last().expect("some");
+    assert!(
+        last.origin.is_some_and(|origin| origin.seq != last.seq),
+        "numbered anew"
+    );
+    let missing = far
+        .iter()
+        .filter(|far| near.iter().all(|near| near.origin != far.origin));
+    assert_eq!(missing.count(), 0, "both get the same packets");
+}
+
 /// Whose tracks a host offers the other.
 fn offered(meeting: &Meeting) -> Vec<u32> {
     let rooms = meeting.engine().rooms.iter();
