@@ -99,7 +99,7 @@ impl Lane {
         let is_sound = frame.codec.kind() == MediaKind::Audio;
         // Which voices count is not decided here, where they say who they are.
         let is_voice = is_sound && frame.identity.is_some();
-        let owner = *self.owner.get_or_insert_with(|| match choice.current {
+        let owner = *self.owner.get_or_insert(match choice.current {
             Some(current) if !is_voice => current,
             Some(_) | None => leg,
         });
