@@ -76,8 +76,10 @@ class Call {
 
   async changed(before, host, what) {
     for (const [index, person] of this.people.entries()) {
-      const isDone = (report) => report.host.id === host && report.moving === null && report.epoch > before[index].epoch &&
-        (report.moves.at(-1)?.epoch ?? 0) > (before[index].moves.at(-1)?.epoch ?? 0);
+      // Whoever leaves a dead host does so in its term; that of the next one begins later.
+      const last = JSON.stringify(before[index].moves.at(-1));
+      const isDone = ({ host: there, moving, epoch, moves }) => there.id === host && moving === null && epoch > before[index].epoch &&
+        JSON.stringify(moves.at(-1)) !== last && moves.at(-1).tookMs !== null;
       const { moves } = await person.until(`is at host ${host}`, 30_000, isDone);
       if (what !== null) this.rows.push({ what, who: BROWSERS[person.name], ...moves.at(-1) });
     }
