@@ -124,6 +124,11 @@ step "compile" cargo build --workspace --locked --all-targets
 counted "rust tests" cargo test --workspace --locked --no-fail-fast
 counted "stories in real browsers" env BATON_BIN="$target/debug/baton" node tests/e2e/run.mjs
 
+# What failed stands at the end as well: logs of a whole run are long, and some readers keep only their tail.
+for name in "${broken[@]}"; do
+  echo "$name:"
+  grep -hE -A 4 '^FAILED|^test .* FAILED$|panicked at' "$out/${name// /-}.log" | tail -n 40 || true
+done
 say "whole run"
 echo "$passed passed, $failed failed"
 if [[ ${#broken[@]} -gt 0 ]]; then

@@ -29,6 +29,7 @@ if (options.list) {
 }
 
 const counts = { passed: 0, failed: 0, skipped: 0 };
+const failures = [];
 const witness = new Witness();
 let excused = 0;
 for (const story of wanted) {
@@ -41,12 +42,16 @@ for (const story of wanted) {
   } catch (error) {
     const isSkip = error.name === 'Skip';
     counts[isSkip ? 'skipped' : 'failed'] += 1;
+    const verdict = `${isSkip ? 'SKIPPED' : 'FAILED '} ${story.name} (${seconds()} s)\n        ${error.message.replaceAll('\n', '\n        ')}`;
+    if (!isSkip) failures.push(verdict);
     if (options.inside) console.error(error.message);
-    else console.log(`${isSkip ? 'SKIPPED' : 'FAILED '} ${story.name} (${seconds()} s)\n        ${error.message.replaceAll('\n', '\n        ')}`);
+    else console.log(verdict);
   }
 }
 if (!options.inside) {
   if (counts.skipped > 0) console.log(`SKIPPED ${counts.skipped} stories, see above`);
+  // Once more at the end: who reads the tail of a long log wants these.
+  for (const verdict of failures) console.log(verdict);
   console.log(`${counts.passed} passed, ${counts.failed} failed`);
 }
 process.exit(counts.failed > 0 ? 1 : 0);

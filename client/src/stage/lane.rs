@@ -48,6 +48,8 @@ pub(super) struct Lane {
 struct Last {
     participant: Option<ParticipantId>,
     identity: Option<Identity>,
+    /// It followed the one before without a gap.
+    is_next: bool,
 }
 
 /// What one leg brings.
@@ -277,16 +279,25 @@ impl Lane {
             let may_come = |other: &Feed| {
                 other.leg != feed.leg && other.queue.is_empty() && other.is_live(now)
             };
-            let waits = !is_next
-                && waited < PATIENCE
-                && !choice.is_urgent
-                && self.feeds.iter().any(may_come);
+            let is_awaited = self.feeds.iter().any(may_come)
+                || (is_picture(head) && self.is_expected(choice.arriving));
+            let waits = !is_next && waited < PATIENCE && !choice.is_urgent && is_awaited;
             let is_kept = self.is_courted(now) && waited < KEEP;
             if (waits || is_kept) && feed.queue.len() < MOST_WAITING {
                 return;
             }
             self.emit_from(index, out);
         }
+    }
+
+    /// Has a leg that takes over brought nothing yet, of pictures that came one by one up to now? Who gets every second one only has
+    /// gaps without a loss.
+    fn is_expected(&self, arriving: Option<LegId>) -> bool {
+        let is_new = |leg: LegId| {
+            let is_suitor = self.suitor.is_some_and(|suitor| suitor.leg == leg);
+            !is_suitor && self.feeds.iter().all(|feed| feed.leg != leg)
+        };
+        arriving.is_some_and(is_new) && self.last.is_some_and(|last| last.is_next)
     }
 
     /// The feed whose next frame is the first of all. What has gone out already is dropped.
@@ -323,9 +334,12 @@ impl Lane {
         }
         self.recent
             .extend(frame.identity.map(|identity| identity.first));
+        let before = self.last.and_then(|last| last.identity);
+        let pair = before.zip(frame.identity);
         self.last = Some(Last {
             participant: frame.participant,
             identity: frame.identity,
+            is_next: pair.is_some_and(|(before, identity)| identity.follows(&before)),
         });
         out.push(frame);
     }
@@ -430,6 +444,10 @@ impl Feed {
     fn is_live(&self, now: Instant) -> bool {
         self.footing == Footing::Whole && now.saturating_duration_since(self.heard) < LIVE
     }
+}
+
+fn is_picture(frame: &Received) -> bool {
+    frame.codec.kind() == MediaKind::Video
 }
 
 /// A leg that has brought nothing for so long is not waited for.

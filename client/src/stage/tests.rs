@@ -215,6 +215,29 @@ fn what_one_leg_loses_the_other_one_brings() {
 }
 
 #[test]
+fn what_the_old_leg_loses_before_the_new_one_has_brought_anything_is_waited_for() {
+    let lost = (vec![62], Vec::new());
+    let lines = Lines {
+        lag: 165,
+        begin: 58,
+        end: 190,
+        lost,
+        ..LINES
+    };
+    assert_eq!(numbers(&move_over(&lines)), (0..=200).collect::<Vec<_>>());
+}
+
+#[test]
+fn pictures_of_which_every_second_comes_do_not_wait_for_a_new_leg() {
+    let mut scene = Scene::new();
+    scene.direct(OLD, Some(NEW), 0);
+    for number in (30..40_u16).step_by(2) {
+        scene.picture(OLD, LARGE, number, number == 30, u64::from(number) * 33);
+        assert_eq!(scene.numbers(), [number]);
+    }
+}
+
+#[test]
 fn a_new_line_is_given_a_moment_to_bring_the_encoding_that_is_shown() {
     let lines = Lines {
         ssrc: SMALL,
