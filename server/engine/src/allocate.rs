@@ -68,6 +68,10 @@ impl Importance {
 /// Room that is left when something better is given, in percent: rates are not steady.
 const HEADROOM: u64 = 15;
 
+/// What the most important screen may take at its lowest, in percent of the budget, while the line shows no sign of a queue: estimates of
+/// lines that carried little are low, and a screen that is not seen is no use at all.
+const SCREEN_TRIAL: u64 = 150;
+
 /// What came of an allocation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outcome {
@@ -113,9 +117,24 @@ pub(crate) struct Allocator {
     order: Vec<usize>,
 }
 
+/// What there is to divide.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Line {
+    /// `None`: no limit is known, everybody gets their best.
+    pub(crate) budget: Option<Bitrate>,
+    /// Of that, what sound takes.
+    pub(crate) sound: Bitrate,
+    /// Nothing failed lately.
+    pub(crate) may_rise: bool,
+    /// Nothing queues or is lost.
+    pub(crate) is_calm: bool,
+}
+
 /// What everything must fit into.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
+    /// For the lowest quality of the most important screen.
+    screen: u64,
     /// For what was given before.
     keep: u64,
     /// For more than that.
@@ -175,13 +194,9 @@ impl Allocator {
         &self.order
     }
 
-    /// Divides `budget` less `sound`. `None`: no limit is known, everybody gets their best. `may_rise`: nothing failed lately.
-    pub(crate) fn allocate(
-        &mut self,
-        budget: Option<Bitrate>,
-        sound: Bitrate,
-        may_rise: bool,
-    ) -> Outcome {
+    /// Divides what the line carries beside sound.
+    pub(crate) fn allocate(&mut self, line: &Line) -> Outcome {
+        let (budget, sound) = (line.budget, line.sound);
         let views = &self.views;
         self.order.extend(0..views.len());
         self.order.sort_unstable_by(|&a, &b| {
@@ -190,13 +205,17 @@ impl Allocator {
         });
         let room = budget.map_or(u64::MAX, |budget| budget.0.saturating_sub(sound.0));
         let mut limits = Limits {
+            screen: match line.is_calm {
+                true => room.saturating_mul(SCREEN_TRIAL) / 100,
+                false => room,
+            },
             keep: room,
             raise: budget.map_or(u64::MAX, |_| without_headroom(room)),
             may_rise: false,
         };
         let mut used = self.fill(limits);
         let fell = self.views.iter().any(View::fell);
-        if budget.is_none() || (may_rise && !fell) {
+        if budget.is_none() || (line.may_rise && !fell) {
             self.views
                 .iter_mut()
                 .for_each(|view| view.kept = view.given);
@@ -284,8 +303,15 @@ impl Allocator {
         let without = *used - present.map_or(0, |rung| rung.rate.0);
         let total = without.saturating_add(next.rate.0);
         let is_first_of_all = view.given == 0 && view.is_fresh;
+        let is_most_important = self.order.first() == Some(&number);
+        let is_screen = view.importance.is_screen && view.given == 0 && is_most_important;
         let fits = if view.given < view.held || is_first_of_all {
-            total <= limits.keep
+            let keep = if is_screen {
+                limits.screen
+            } else {
+                limits.keep
+            };
+            total <= keep
         } else {
             // A view that never had more than its first picture need not wait for others' failures.
             (limits.may_rise || view.is_fresh) && total <= limits.raise

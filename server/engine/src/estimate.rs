@@ -391,7 +391,7 @@ impl Estimator {
         if self.rate.target() > 0.85 * self.fallen_from {
             self.fallen_from = 0.0;
         }
-        self.confine();
+        self.rate.confine(LEAST.0 as f64, HIGHEST.0 as f64);
         let situation = self.situation();
         if self.can_probe {
             self.prober.begin(&situation, now);
@@ -448,19 +448,11 @@ impl Estimator {
             let carried = outcome.carried.filter(|_| self.usage != Usage::Over);
             if let Some(carried) = carried.filter(|carried| *carried > before) {
                 self.rate.set(carried);
-                self.confine();
+                self.rate.confine(LEAST.0 as f64, HIGHEST.0 as f64);
             }
             let has_grown = self.rate.target() > WORTHWHILE * before;
             let situation = self.situation();
             self.prober.judge(&outcome, has_grown, &situation, now);
-        }
-    }
-
-    fn confine(&mut self) {
-        let target = self.rate.target();
-        let confined = target.clamp(LEAST.0 as f64, HIGHEST.0 as f64);
-        if confined != target {
-            self.rate.set(confined);
         }
     }
 
@@ -471,11 +463,13 @@ impl Estimator {
             highest: HIGHEST.0 as f64,
             is_in_doubt: self.can_probe
                 && (self.limit.is_limited() || target < FALLEN * self.fallen_from),
-            is_calm: self.can_probe
-                && self.usage == Usage::Normal
-                && self.loss.bound().is_none()
-                && !self.surge.is_on(),
+            is_calm: self.can_probe && self.is_calm(),
         }
+    }
+
+    /// Does the line show no sign of a queue, and of no loss that counts?
+    pub(crate) fn is_calm(&self) -> bool {
+        self.usage == Usage::Normal && self.loss.bound().is_none() && !self.surge.is_on()
     }
 
     /// Takes the receiver's own estimate.
@@ -512,7 +506,7 @@ impl Estimator {
             let before = self.rate.target();
             self.fallen_from = self.fallen_from.max(before);
             self.rate.set(before * SILENCE_FACTOR);
-            self.confine();
+            self.rate.confine(LEAST.0 as f64, HIGHEST.0 as f64);
         }
     }
 

@@ -28,6 +28,9 @@ pub(crate) struct Ladder {
 /// Pictures per second over what was asked for that do not count as too many: 15 are asked for, 15.2 measured.
 const FREQUENCY_SLACK: f64 = 1.2;
 
+/// A screen may use what was declared while somebody scrolls, and a fraction of it the rest of the time.
+const SCREEN_USES: u64 = 5;
+
 /// What a layer costs per second and pixel where nobody has said or measured it, in bits; and the least.
 const GUESSED_BITS_PER_PIXEL: u64 = 2;
 const GUESSED_LEAST: Bitrate = Bitrate::from_kbps(100);
@@ -81,6 +84,9 @@ impl Ladder {
                 // What was declared counts until it was measured.
                 let rate = match (measured, layer.declared) {
                     (Bitrate(0), Bitrate(0)) => guess(layer.size),
+                    (Bitrate(0), declared) if is_screen && is_single => {
+                        Bitrate(declared.0 / SCREEN_USES)
+                    }
                     (Bitrate(0), declared) => declared,
                     (measured, _) => measured,
                 };

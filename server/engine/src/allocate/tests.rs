@@ -53,7 +53,12 @@ fn run(
         allocator.add(*importance, *before, rungs.iter().copied());
     }
     let sound = Bitrate::from_kbps(40);
-    let outcome = allocator.allocate(kbps.map(Bitrate::from_kbps), sound, may_rise);
+    let outcome = allocator.allocate(&Line {
+        budget: kbps.map(Bitrate::from_kbps),
+        sound,
+        may_rise,
+        is_calm: false,
+    });
     let targets: Vec<_> = (0..views.len())
         .map(|view| allocator.target(view))
         .collect();
@@ -67,6 +72,35 @@ fn run(
     };
     let given = targets.iter().enumerate().map(place).collect();
     (targets, given, outcome)
+}
+
+/// A screen and a camera on a line of 500 kb/s: the rung of each.
+fn beside_a_screen(kbps: u64, before: Target, is_calm: bool) -> (bool, bool) {
+    let mut allocator = Allocator::default();
+    allocator.add(NOBODY, Target::Fresh, camera().into_iter());
+    allocator.add(SCREEN, before, [rung(0, 0, kbps)].into_iter());
+    let outcome = allocator.allocate(&Line {
+        budget: Some(Bitrate::from_kbps(500)),
+        sound: Bitrate::from_kbps(40),
+        may_rise: true,
+        is_calm,
+    });
+    let is_shown = |view| allocator.target(view) != Target::Paused;
+    assert!(!is_calm || outcome.given.0 <= 750 * KBPS);
+    (is_shown(1), is_shown(0))
+}
+
+#[test]
+fn a_screen_may_be_more_than_a_line_was_seen_to_carry_until_it_queues() {
+    let held = Target::UpTo(rung(0, 0, 0).quality);
+    for before in [Target::Fresh, held] {
+        assert_eq!(beside_a_screen(300, before, false), (true, true));
+        assert_eq!(beside_a_screen(650, before, true), (true, false));
+        assert_eq!(beside_a_screen(650, before, false), (false, true));
+        assert_eq!(beside_a_screen(750, before, true), (false, true));
+    }
+    // One that was too much has to wait until there is room.
+    assert_eq!(beside_a_screen(650, Target::Paused, true), (false, true));
 }
 
 fn fresh(views: &[(Importance, Vec<Rung>)], kbps: u64) -> Vec<usize> {

@@ -35,6 +35,9 @@ const MIN_PIECE: f64 = 255.0;
 /// Pause after a probe that was not carried; doubled each time (`alr_probing_interval` 5 s lies between).
 const PAUSES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(8));
 
+/// So many times what the last probe was for is something new, and is probed for without a pause.
+const NEWLY_WANTED: f64 = 1.2;
+
 /// Pause after overuse.
 const AFTER_OVERUSE: Duration = Duration::from_secs(2);
 
@@ -122,8 +125,12 @@ pub(super) struct Prober {
     /// Bits per second that the application could use.
     wanted: f64,
     is_requested: bool,
+    /// What was of use when the last probe was planned, in bits per second.
+    probed_for: f64,
     pause: Duration,
     not_before: Tick,
+    /// The line was overused before.
+    held_until: Tick,
 }
 
 impl Prober {
@@ -138,8 +145,10 @@ impl Prober {
             has_begun: false,
             wanted,
             is_requested: false,
+            probed_for: wanted,
             pause: PAUSES.0,
             not_before: Tick(0),
+            held_until: Tick(0),
         }
     }
 
@@ -168,6 +177,7 @@ impl Prober {
             let limit = self.limit(situation);
             self.planned = FIRST.map(|scale| Some((scale * situation.target).min(limit)));
             self.planned_at = now;
+            self.probed_for = self.wanted;
         }
     }
 
@@ -182,7 +192,12 @@ impl Prober {
             || self.planned.iter().any(Option::is_some)
             || self.pending.iter().any(Option::is_some);
         let is_due = situation.is_in_doubt || self.is_requested;
-        if !self.has_begun || is_busy || !is_due || !situation.is_calm || now < self.not_before {
+        // A pause is for what was tried in vain. Who shares a screen wants it seen at once.
+        let is_new = self.pause == PAUSES.0
+            && now >= self.held_until
+            && self.wanted > NEWLY_WANTED * self.probed_for;
+        let is_early = now < self.not_before && !is_new;
+        if !self.has_begun || is_busy || !is_due || !situation.is_calm || is_early {
             return;
         }
         self.is_requested = false;
@@ -196,6 +211,7 @@ impl Prober {
         let rate = (FURTHER * situation.target).min(self.limit(situation));
         self.planned = [Some(rate), None];
         self.planned_at = now;
+        self.probed_for = self.wanted;
     }
 
     fn limit(&self, situation: &Situation) -> f64 {
@@ -204,6 +220,7 @@ impl Prober {
 
     /// The line is overused: no probe for a while.
     pub(super) fn hold(&mut self, now: Tick) {
+        self.held_until = now + AFTER_OVERUSE;
         self.not_before = self.not_before.max(now + AFTER_OVERUSE);
         self.planned = [None; 2];
     }

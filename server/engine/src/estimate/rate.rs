@@ -121,6 +121,14 @@ impl RateControl {
         self.target
     }
 
+    /// Keeps the target within these limits.
+    pub(super) fn confine(&mut self, least: f64, most: f64) {
+        let confined = self.target().clamp(least, most);
+        if confined != self.target() {
+            self.set(confined);
+        }
+    }
+
     /// Another start value, a proven rate, or a limit.
     pub(super) fn set(&mut self, target: f64) {
         self.target = target;

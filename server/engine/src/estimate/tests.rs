@@ -233,6 +233,26 @@ fn an_estimate_beyond_what_is_wanted_is_not_probed() {
 }
 
 #[test]
+fn for_something_new_there_is_room_within_half_a_second() {
+    // A quarter of a second after the first probes, and any time later.
+    for before in [750, 1_500, 3_300, 20_000] {
+        let mut call = call(20.0 * MBIT, 50, 13);
+        call.most = 200_000.0;
+        call.estimator.set_wanted(Bitrate::from_kbps(1_200));
+        call.run(Duration::from_millis(before));
+        call.want(Bitrate::from_kbps(2_400));
+        call.run(Duration::from_millis(300));
+        assert!(call.target() < 5.0 * MBIT, "{}", call.target());
+        for _ in 0..5 {
+            call.want(Bitrate::from_kbps(10_000));
+            call.run(Duration::from_millis(100));
+        }
+        let target = call.target();
+        assert!(target >= 10.0 * MBIT, "{target} when after {before} ms");
+    }
+}
+
+#[test]
 fn without_padding_the_estimate_grows_as_far_as_the_application_dares() {
     let mut call = call(5.0 * MBIT, 50, 11);
     call.estimator.set_can_probe(false);

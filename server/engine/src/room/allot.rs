@@ -8,7 +8,7 @@ use std::time::Duration;
 use baton_protocol::{LayerWanted, MediaKind, PathFromHost, PauseReason, TrackWanted};
 
 use super::Room;
-use crate::allocate::{Allocator, Importance, Outcome, Quality, Target};
+use crate::allocate::{Allocator, Importance, Line, Outcome, Quality, Target};
 use crate::bitrate::Bitrate;
 use crate::codec::Codec;
 use crate::leg::Leg;
@@ -73,8 +73,12 @@ impl Room {
             allocator.add(importance, slot.target, publication.ladder.up_to(limit));
             leg.allotment.views.push(index);
         }
-        let may_rise = leg.allotment.patience.may_rise(now);
-        let outcome = allocator.allocate(ceiling, leg.allotment.sound, may_rise);
+        let outcome = allocator.allocate(&Line {
+            budget: ceiling,
+            sound: leg.allotment.sound,
+            may_rise: leg.allotment.patience.may_rise(now),
+            is_calm: leg.estimator.is_calm(),
+        });
         if ceiling.is_some() && outcome.fell {
             leg.allotment.patience.note_fall(now);
         } else if ceiling.is_some() && outcome.rose {

@@ -105,13 +105,16 @@ fn spatial_layers_of_one_stream_are_rungs_of_their_own() {
 #[test]
 fn what_was_declared_counts_until_it_was_measured() {
     let mut fresh = Layer::new(None, (640, 360), true, 90_000);
-    let rate = |layer: Layer| {
+    let rate = |layer: Layer, is_screen| {
         let mut ladder = Ladder::default();
-        ladder.refresh(&[layer], false, true, |_| false, Tick(0));
+        ladder.refresh(&[layer], is_screen, true, |_| false, Tick(0));
         ladder.up_to(Quality::BEST).last().map(|rung| rung.rate)
     };
     fresh.declared = Bitrate::from_kbps(500);
-    assert_eq!(rate(fresh), Some(Bitrate::from_kbps(500)));
+    assert_eq!(rate(fresh, false), Some(Bitrate::from_kbps(500)));
     let unknown = Layer::new(None, (640, 360), true, 90_000);
-    assert_eq!(rate(unknown), Some(Bitrate(640 * 360 * 2)));
+    assert_eq!(rate(unknown, false), Some(Bitrate(640 * 360 * 2)));
+    let mut screen = Layer::new(None, (640, 360), true, 90_000);
+    screen.declared = Bitrate::from_kbps(500);
+    assert_eq!(rate(screen, true), Some(Bitrate::from_kbps(100)));
 }

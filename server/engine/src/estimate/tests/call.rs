@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::line::Line;
 use super::tcp::{SEGMENT, Tcp};
+use crate::bitrate::Bitrate;
 use crate::estimate::{Estimator, Kind};
 use crate::rtcp::{self, RtcpPacket};
 use crate::rtp::{Ssrc, seq};
@@ -147,6 +148,12 @@ impl Call {
                 });
             }
         }
+    }
+
+    /// More than there is room for is of use.
+    pub(super) fn want(&mut self, rate: Bitrate) {
+        self.estimator.set_wanted(rate);
+        self.estimator.want_probe(rate, self.now);
     }
 
     pub(super) fn target(&self) -> f64 {
