@@ -383,9 +383,9 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
     const { front, heard } = this.#stage;
     if (front && this.#silence.look(front.leg.newestPacket, now)) void this.#suspect(front);
     if (front && this.#state.hosting?.standby) this.#ledger.watch(front.leg, now);
-    for (const { participant, level, slot } of heard ? voices(heard.leg) : []) {
-      if (level !== null) this.#speaking.hear(participant, level, now);
-      else void this.#hearByStats(participant, slot.transceiver.receiver);
+    for (const { participant, level, stamp, slot } of heard ? voices(heard.leg) : []) {
+      if (level !== null) this.#speaking.hear(participant, level, now, stamp);
+      else void this.#hearByStats(participant, slot.transceiver.receiver, stamp);
     }
     if (front?.leg.upload.isDue(now)) void this.#lookAtUpload(front.leg);
     const lines = heard?.leg.lines ?? [];
@@ -408,9 +408,9 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
     if (news !== null) leg.tell({ type: 'upload', is_slow: news });
   }
 
-  async #hearByStats(participant: ParticipantId, receiver: RTCRtpReceiver): Promise<void> {
+  async #hearByStats(participant: ParticipantId, receiver: RTCRtpReceiver, stamp: number): Promise<void> {
     for (const stats of (await receiver.getStats()).values()) {
-      if (stats.type === 'inbound-rtp') this.#speaking.hear(participant, stats.audioLevel ?? 0, performance.now());
+      if (stats.type === 'inbound-rtp') this.#speaking.hear(participant, stats.audioLevel ?? 0, performance.now(), stamp);
     }
   }
 

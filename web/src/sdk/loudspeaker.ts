@@ -75,6 +75,8 @@ export interface Voice {
   readonly participant: ParticipantId;
   /** 0 to 1; null where the browser does not say. */
   readonly level: number | null;
+  /** Of the last packet, by the browser's clock for it. */
+  readonly stamp: number;
   readonly slot: Slot;
 }
 
@@ -89,6 +91,6 @@ export function voices(leg: Leg): Voice[] {
     if (!newest) return [];
     const [stream] = receiver.getSynchronizationSources();
     const level = stream && newest.timestamp > stream.timestamp - RECENT_MS ? (stream.audioLevel ?? null) : 0;
-    return [{ participant: newest.source, level, slot }];
+    return [{ participant: newest.source, level, stamp: stream?.timestamp ?? newest.timestamp, slot }];
   });
 }

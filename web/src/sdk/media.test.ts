@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest';
 import { FrameGaps } from './gaps.ts';
 import { activeEncodings, restable, cameraEncodings, layerInfos, preferAudio, preferCodecs } from './layers.ts';
 import { problemOf } from './problem.ts';
-import { Speaking } from './speaking.ts';
 
 const codecs = [
   { mimeType: 'video/VP8' },
@@ -92,14 +91,6 @@ describe('gaps', () => {
     expect(gaps.longest(1, 9000)).toBe(0);
     expect(gaps.longest(2, 9000)).toBeNull();
   });
-});
-
-test('somebody speaks until some time after the last loud word', () => {
-  const speaking = new Speaking();
-  speaking.hear(4, 0.2, 1000);
-  speaking.hear(5, 0.001, 1000);
-  expect([...speaking.at(1500)]).toEqual([4]);
-  expect([...speaking.at(3000)]).toEqual([]);
 });
 
 test.each([

@@ -6,13 +6,20 @@ import type { ParticipantId } from './protocol.gen.ts';
 const LOUD = 0.015;
 /** Words have gaps. */
 const HOLD_MS = 700;
+/** Browsers repeat the last level for seconds when nothing comes any more. Quiet voices come every 400 ms. */
+const STALE_MS = 600;
 
 export class Speaking {
   readonly #until = new Map<ParticipantId, number>();
   readonly #levels = new Map<ParticipantId, number>();
+  readonly #packets = new Map<ParticipantId, { stamp: number; since: number }>();
 
-  /** Somebody's voice had this level (0 to 1) now. */
-  hear(participant: ParticipantId, level: number, now: number): void {
+  /** Somebody's voice had this level (0 to 1) now. `stamp` is another one as soon as another packet was played, whatever clock it is of. */
+  hear(participant: ParticipantId, told: number, now: number, stamp: number): void {
+    const packet = this.#packets.get(participant);
+    if (packet?.stamp !== stamp) this.#packets.set(participant, { stamp, since: now });
+    const isStale = packet?.stamp === stamp && now - packet.since > STALE_MS;
+    const level = isStale ? 0 : told;
     this.#levels.set(participant, level);
     if (level >= LOUD) this.#until.set(participant, now + HOLD_MS);
   }
