@@ -473,7 +473,8 @@ impl Call {
                 current.unanswered = Some(offer);
                 self.say_offer(index);
             }
-            LegEvent::Candidate(candidate) if self.is_joined => {
+            // The own host needs no way to here: it is called from inside.
+            LegEvent::Candidate(candidate) if self.is_joined && !current.leg.is_inside() => {
                 self.session.say(PeerMessage::Candidate { leg, candidate });
             }
             LegEvent::Candidate(_) => {}
@@ -483,7 +484,8 @@ impl Call {
                     if is_main {
                         self.attempt = 0;
                     }
-                    self.news.push_back(CallEvent::Connected { leg });
+                    let inside = current.leg.is_inside();
+                    self.news.push_back(CallEvent::Connected { leg, inside });
                 }
             }
             LegEvent::Shaky => current.condition = Condition::Shaky { since: now },

@@ -9,9 +9,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use baton_protocol::{Epoch, HostKind, HostRole, ParticipantId, RoomId, StepDownReason};
+use baton_protocol::{Epoch, HostId, HostKind, HostRole, ParticipantId, RoomId, StepDownReason};
 use baton_server::link::{Credential, InvalidLink, RemoteLink, Trust, connect_along};
-use baton_server::{Certificate, Host, HostConfig, HostLink, StartError};
+use baton_server::{Certificate, Host, HostConfig, HostLink, Inside, StartError};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -151,6 +151,9 @@ pub(crate) struct Carrier {
     task: JoinHandle<()>,
     news: mpsc::Receiver<News>,
     role: Option<HostRole>,
+    inside: Inside,
+    /// What signaling calls the host.
+    name: tokio::sync::watch::Receiver<Option<HostId>>,
 }
 
 impl Carrier {
@@ -181,16 +184,30 @@ impl Carrier {
             messages: outbox,
         };
         let host = start_host(&plan, &certificate, inner)?;
+        let inside = host.inside();
         let (requests, asked) = mpsc::channel(QUEUE);
         let (outgoing, news) = mpsc::channel(QUEUE);
-        let keeper = Keeper::new(plan, (link, heir), (commands, messages), host);
+        let (named, name) = tokio::sync::watch::channel(None);
+        let keeper = Keeper::new(plan, (link, heir), (commands, messages), (host, named));
         let task = tokio::spawn(keeper.run(asked, outgoing));
         Ok(Self {
             requests,
             task,
             news,
             role: None,
+            inside,
+            name,
         })
+    }
+
+    /// What signaling calls the host, once it has let it in.
+    pub(crate) fn host(&self) -> Option<HostId> {
+        *self.name.borrow()
+    }
+
+    /// A way into the host for own legs.
+    pub(crate) fn inside(&self) -> Inside {
+        self.inside.clone()
     }
 
     /// What happens next; `None` when the task is gone. May be given up and asked again.

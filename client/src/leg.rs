@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use baton_protocol::{
     IceServer, LegId, MediaKind, ParticipantId, PathFromHost, PathToHost, TrackOffer,
 };
+use baton_server::Inside;
 use tokio::sync::mpsc;
 
 use crate::publish::Publication;
@@ -19,6 +20,7 @@ use crate::stage::Stage;
 mod arrivals;
 mod connection;
 mod echoes;
+mod indoors;
 mod keyframes;
 mod outlet;
 mod passage;
@@ -46,6 +48,8 @@ pub struct LegPlan {
     pub is_probed: bool,
     /// Where the frames go that come; without it they are only counted.
     pub(crate) frames: Option<Stage>,
+    /// The host is this one, in the same process: no network is between it and the leg.
+    pub(crate) inside: Option<Inside>,
 }
 
 /// A place for one received track.
@@ -128,6 +132,7 @@ enum Command {
 #[derive(Debug)]
 pub struct Leg {
     id: LegId,
+    is_inside: bool,
     commands: mpsc::Sender<Command>,
 }
 
@@ -135,19 +140,28 @@ impl Leg {
     /// Starts to open a leg; must be called inside a tokio runtime.
     pub fn open(plan: LegPlan, events: LegEvents) -> Self {
         let (commands, inbox) = mpsc::channel(COMMANDS);
-        let id = plan.id;
+        let (id, is_inside) = (plan.id, plan.inside.is_some());
         tokio::spawn(async move {
             if let Err(error) = connection::run(plan, inbox, events.clone()).await {
                 // Nobody listens: then nobody has to be told.
                 let _ = events.send((id, LegEvent::Ended(error.to_string()))).await;
             }
         });
-        Self { id, commands }
+        Self {
+            id,
+            is_inside,
+            commands,
+        }
     }
 
     /// Its number.
     pub fn id(&self) -> LegId {
         self.id
+    }
+
+    /// Is its host in the same process, and no network between the two?
+    pub fn is_inside(&self) -> bool {
+        self.is_inside
     }
 
     /// Takes the host's answer.

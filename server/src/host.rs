@@ -22,6 +22,7 @@ use tokio::task::AbortHandle;
 use crate::link::HostLink;
 use announce::{Announced, reachable_addresses};
 use handover::Neighbours;
+use inside::Inside;
 use snapshot::{Snapshot, Snapshots};
 use streams::Exchange;
 use tenure::Tenure;
@@ -31,6 +32,7 @@ pub(crate) mod announce;
 pub(crate) mod clock;
 mod framing;
 mod handover;
+pub(crate) mod inside;
 pub(crate) mod snapshot;
 mod socket;
 mod streams;
@@ -103,6 +105,7 @@ pub struct Host {
     fingerprint: Fingerprint,
     workers: Vec<mpsc::Sender<Control>>,
     snapshots: Snapshots,
+    inside: Inside,
     /// What carries commands and accepts connections.
     tasks: Vec<AbortHandle>,
 }
@@ -186,8 +189,10 @@ impl Host {
                 .map_err(|source| StartError::Listen { address, source })?;
             tasks.push(tokio::spawn(exchange.clone().accept(listener)).abort_handle());
         }
+        let inside = Inside::new(exchange, &announced);
         Ok(Self {
             media,
+            inside,
             announced,
             fingerprint: certificate.fingerprint(),
             workers: controls,
@@ -225,6 +230,11 @@ impl Host {
             // An error means that the worker is gone already.
             let _ = worker.send(Control::Mapped(outside)).await;
         }
+    }
+
+    /// A way in for whoever is in the same process.
+    pub fn inside(&self) -> Inside {
+        self.inside.clone()
     }
 
     /// Reader of the workers' counters; stays valid after the host is gone.

@@ -32,6 +32,7 @@ pub use host::announce::{Announced, reachable_addresses};
 // Not for programs, whose host asks its tenure by itself: for the test that drives it without threads and sockets.
 #[doc(hidden)]
 pub use host::clock::{BootTime, Moment};
+pub use host::inside::{Inside, Wire};
 pub use host::snapshot::{Snapshot, Snapshots, Traffic};
 #[doc(hidden)]
 pub use host::tenure::{Tenure, Verdict};

@@ -66,6 +66,7 @@ fn sentence(room: Option<&Room>, event: &CallEvent) -> Option<String> {
         }
         CallEvent::Changed(change) => sentence_of_change(room?, change)?,
         CallEvent::Connecting { .. } => "connecting".to_owned(),
+        CallEvent::Connected { inside: true, .. } => "connected, inside this computer".to_owned(),
         CallEvent::Connected { .. } => "connected".to_owned(),
         CallEvent::Disconnected { reason, .. } => format!("disconnected: {reason}"),
         CallEvent::Hosting { hosting } => return sentence_of_hosting(hosting),

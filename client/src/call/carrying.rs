@@ -1,6 +1,7 @@
 //! This computer as the others' host: offered when one is in the room, taken back when one leaves.
 
-use baton_protocol::{PeerMessage, StepDownReason};
+use baton_protocol::{HostId, PeerMessage, StepDownReason};
+use baton_server::Inside;
 
 use super::{Call, CallEvent};
 use crate::carry::{Carrier, CarrierPlan, Carrying};
@@ -42,6 +43,12 @@ impl Call {
                 self.news.push_back(CallEvent::Carrying(failed));
             }
         }
+    }
+
+    /// A way into a host that is this computer's own.
+    pub(super) fn inside_of(&self, host: HostId) -> Option<Inside> {
+        let carrier = self.carrier.as_ref()?;
+        (carrier.host() == Some(host)).then(|| carrier.inside())
     }
 
     /// Takes the offer back.

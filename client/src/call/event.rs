@@ -30,6 +30,9 @@ pub enum CallEvent {
     Connected {
         /// Its number.
         leg: LegId,
+        /// The host is this program: no network is between it and the leg.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        inside: bool,
     },
     /// The leg is no use any more; another one follows.
     Disconnected {

@@ -120,6 +120,7 @@ impl Call {
             publications: self.plan.publications.clone(),
             is_probed: self.plan.hosting.is_some(),
             frames: self.stage.clone(),
+            inside: self.inside_of(to.host),
         };
         let leg = Leg::open(plan, self.outbox.clone());
         self.legs.push(Current::new(leg, to.host, to.part, now));

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::time::{Duration, Instant, SystemTime};
 
-use baton_protocol::{HostCommand, HostMessage, HostRole, StepDownReason};
+use baton_protocol::{HostCommand, HostId, HostMessage, HostRole, StepDownReason};
 use baton_server::{Host, HostLink, Snapshots};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::heir::Heir;
@@ -27,6 +27,8 @@ pub(super) struct Keeper {
     to_host: mpsc::Sender<HostCommand>,
     from_host: mpsc::Receiver<HostMessage>,
     host: Host,
+    /// What signaling calls it, for the call.
+    named: watch::Sender<Option<HostId>>,
     snapshots: Snapshots,
     watch: Watch,
     ledger: Ledger,
@@ -45,7 +47,7 @@ impl Keeper {
         plan: CarrierPlan,
         (link, heir): (HostLink, Option<Heir>),
         (to_host, from_host): (mpsc::Sender<HostCommand>, mpsc::Receiver<HostMessage>),
-        host: Host,
+        (host, named): (Host, watch::Sender<Option<HostId>>),
     ) -> Self {
         let snapshots = host.snapshots();
         let watch = Watch::new(plan.room.clone(), plan.consent.caps.clone());
@@ -61,6 +63,7 @@ impl Keeper {
             to_host,
             from_host,
             host,
+            named,
             snapshots,
             watch,
             ledger: ledger.unwrap_or_default(),
@@ -199,6 +202,9 @@ impl Keeper {
                 return;
             }
         }
+        if let HostCommand::Accepted { host, .. } = &command {
+            self.named.send_replace(Some(*host));
+        }
         self.watch.note_command(&command);
         if let Some(heir) = &mut self.heir {
             let before = heir.place();
@@ -227,7 +233,9 @@ impl Keeper {
         let stats = self.snapshots.latest();
         let sum =
             |figure: fn(&baton_server::Snapshot) -> u64| stats.iter().map(figure).sum::<u64>();
-        let sent = sum(|one| one.engine.bytes_out + one.engine.padding_bytes_out);
+        let forwarded = sum(|one| one.engine.bytes_out + one.engine.padding_bytes_out);
+        // What this computer is sent itself costs its line nothing.
+        let sent = forwarded.saturating_sub(sum(|one| one.traffic.inside_bytes));
         let fresh = sent.saturating_sub(std::mem::replace(&mut self.sent, sent));
         self.ledger.add(fresh, SystemTime::now());
         self.watch.note_sent(fresh * 8);

@@ -23,6 +23,7 @@ use webrtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverInit,
 
 use super::arrivals::{Arrivals, ExtensionId, TRANSPORT_CC};
 use super::echoes::{self, Arrived, Echoes};
+use super::indoors::{self, Indoors};
 use super::keyframes::{self, KeyframeRequests};
 use super::prober::Prober;
 use super::receiver::{Frames, Receiver};
@@ -162,14 +163,18 @@ async fn build(
         .with(InterceptorSlot::TwccReceiver, Arrivals::new(arrivals))
         .with(keyframes::SLOT.into(), requests)
         .with(echoes::SLOT.into(), Echoes::listen(listener));
+    let mut builder = PeerConnectionBuilder::new();
     let mut addresses = vec!["0.0.0.0:0", "[::]:0"];
-    if plan.is_loopback {
+    if let Some(inside) = &plan.inside {
+        addresses = vec![indoors::address(inside)];
+        builder = builder.with_runtime(Indoors::runtime(inside.clone())?);
+    } else if plan.is_loopback {
         addresses.extend(["127.0.0.1:0", "[::1]:0"]);
     }
-    PeerConnectionBuilder::new()
+    builder
         .with_configuration(configuration(plan))
         .with_media_engine(media)
-        .with_setting_engine(settings(plan.is_loopback))
+        .with_setting_engine(settings(plan.is_loopback || plan.inside.is_some()))
         .with_interceptor_registry(interceptors)
         .with_handler(Arc::new(reporter))
         .with_udp_addrs(addresses)
@@ -179,7 +184,9 @@ async fn build(
 }
 
 fn configuration(plan: &LegPlan) -> RTCConfiguration {
-    let servers = plan.ice_servers.iter().map(|server| RTCIceServer {
+    // Nothing that is inside has to be found.
+    let servers = plan.ice_servers.iter().filter(|_| plan.inside.is_none());
+    let servers = servers.map(|server| RTCIceServer {
         urls: server.urls.clone(),
         username: server.username.clone().unwrap_or_default(),
         credential: server.credential.clone().unwrap_or_default(),

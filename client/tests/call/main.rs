@@ -7,6 +7,7 @@ mod hosting;
 mod house;
 mod media;
 mod mixed;
+mod own;
 #[cfg(unix)]
 mod program;
 mod publish;

@@ -8,16 +8,24 @@ use baton_client::Plan;
 use baton_client::assembly::Received;
 use baton_client::view::Size;
 use baton_protocol::MediaKind;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::counted::{Counted, number, sizes};
 use crate::hosting::{Watcher, until};
 use crate::house::{Guest, House, connected};
 
+/// Held by whoever keeps all processors busy, and by whoever counts frames and is not to be disturbed by that.
+pub(crate) static PROCESSORS: Mutex<()> = Mutex::const_new(());
+
 /// As much other work as the machine has processors.
-struct Busy(Arc<AtomicBool>);
+struct Busy {
+    is_over: Arc<AtomicBool>,
+    _processors: MutexGuard<'static, ()>,
+}
 
 impl Busy {
-    fn begin() -> Self {
+    async fn begin() -> Self {
+        let processors = PROCESSORS.lock().await;
         let is_over = Arc::new(AtomicBool::new(false));
         for _ in 0..std::thread::available_parallelism().unwrap().get() {
             let is_over = Arc::clone(&is_over);
@@ -27,18 +35,21 @@ impl Busy {
                 }
             });
         }
-        Self(is_over)
+        Self {
+            is_over,
+            _processors: processors,
+        }
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.is_over.store(true, Ordering::Relaxed);
     }
 }
 
 /// Frames that are missing and frames that came twice.
-fn faults(frames: &[Received]) -> (u32, u32) {
+pub(crate) fn faults(frames: &[Received]) -> (u32, u32) {
     let numbers: Vec<u32> = frames.iter().map(number).collect();
     let pairs = numbers.windows(2);
     pairs.fold((0, 0), |(missing, doubled), pair| {
@@ -53,7 +64,7 @@ fn faults(frames: &[Received]) -> (u32, u32) {
     clippy::print_stderr,
     reason = "a figure for whoever asks for it with --nocapture"
 )]
-fn tell(kind: MediaKind, frames: &[Received]) {
+pub(crate) fn tell(kind: MediaKind, frames: &[Received]) {
     let (missing, doubled) = faults(frames);
     let gaps = frames
         .windows(2)
@@ -101,7 +112,7 @@ async fn move_and_count(moves: usize, watch: Size) {
 }
 
 /// All the time one encoding of three: what a host leaves out where it changes to another one is not the move's.
-const SMALL: Size = Size {
+pub(crate) const SMALL: Size = Size {
     width: 320,
     height: 180,
 };
@@ -113,20 +124,20 @@ const LARGE: Size = Size {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_picture_and_no_sound_is_missing_or_doubled_when_the_call_moves_there_and_back() {
-    let _busy = Busy::begin();
+    let _busy = Busy::begin().await;
     move_and_count(2, SMALL).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes two minutes: ten times there and back, beside as much other work as there are processors"]
 async fn nothing_is_missing_or_doubled_in_many_moves_of_small_pictures() {
-    let _busy = Busy::begin();
+    let _busy = Busy::begin().await;
     move_and_count(20, SMALL).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes two minutes: ten times there and back, beside as much other work as there are processors"]
 async fn nothing_is_missing_or_doubled_in_many_moves_of_large_pictures() {
-    let _busy = Busy::begin();
+    let _busy = Busy::begin().await;
     move_and_count(20, LARGE).await;
 }

@@ -121,7 +121,7 @@ async fn programs_find_signaling_on_a_guest_s_computer_when_the_laptop_is_gone()
     }));
     let mut cleo = Guest::of(Call::join(plan(&ready, "Cleo")));
     let has_standby =
-        |event: &CallEvent| matches!(event, CallEvent::Connected { leg } if leg.0 > 1);
+        |event: &CallEvent| matches!(event, CallEvent::Connected { leg, .. } if leg.0 > 1);
     tokio::join!(
         ben.until("a leg to the own computer", has_standby),
         cleo.until("a leg to Ben's computer", has_standby),

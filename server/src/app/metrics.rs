@@ -229,7 +229,7 @@ fn media(page: &mut Page<'_>, workers: &[Snapshot]) -> fmt::Result {
     )?;
     page.counter(
         "stream_dropped",
-        "Datagrams lost because the connection they were for did not keep up",
+        "Datagrams lost because the connection they were for, or the worker, did not keep up",
         sum(|w| w.traffic.stream_dropped),
     )?;
     let handovers = [

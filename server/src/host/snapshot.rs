@@ -41,9 +41,11 @@ pub struct Traffic {
     pub unknown: u64,
     /// Send calls not made because this computer stood still and the call may not be its own any more.
     pub withheld: u64,
-    /// Connections now that carry media by TCP.
+    /// Connections now that carry media by TCP, or from inside the process.
     pub streams: u64,
-    /// Datagrams lost because the connection they were for did not keep up.
+    /// Bytes of media for legs in the same process, which the engine counts as sent and no network carries.
+    pub inside_bytes: u64,
+    /// Datagrams lost because the connection they were for did not keep up, or because this worker did not.
     pub stream_dropped: u64,
     /// Messages for signaling lost because the link's queue stayed full.
     pub messages_dropped: u64,

@@ -9,6 +9,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use baton_engine::Transmit;
@@ -55,6 +56,8 @@ pub(crate) enum Happening {
         remote: SocketAddr,
         local: SocketAddr,
         frames: Vec<u8>,
+        /// Datagrams that did not find room before these.
+        lost: u32,
     },
     /// It is over.
     Closed { remote: SocketAddr, number: u64 },
@@ -64,9 +67,51 @@ pub(crate) enum Happening {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     number: u64,
+    patience: Patience,
     queue: mpsc::UnboundedSender<Vec<u8>>,
     /// Bytes in the queue.
     waiting: Arc<AtomicUsize>,
+}
+
+/// How much may wait for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// What waits for a network is late soon.
+    Network,
+    /// Whoever is in the same process is late only by what the processor has to do, and a picture comes at once.
+    Inside,
+}
+
+impl Patience {
+    /// Bytes.
+    fn most(self) -> usize {
+        match self {
+            Self::Network => MAX_WAITING,
+            Self::Inside => MAX_WAITING_INSIDE,
+        }
+    }
+}
+
+/// The connection's end of the same queue.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    frames: mpsc::UnboundedReceiver<Vec<u8>>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Outgoing {
+    /// The next frames, which came together; `None` where the worker has hung up.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
+        let framed = ready!(self.frames.poll_recv(cx));
+        let len = framed.as_ref().map_or(0, Vec::len);
+        self.waiting.fetch_sub(len, Ordering::Relaxed);
+        Poll::Ready(framed)
+    }
+
+    /// Has the worker hung up?
+    pub(super) fn is_closed(&self) -> bool {
+        self.frames.is_closed()
+    }
 }
 
 /// The connections of one worker. Dropping an outbox closes its connection once what waits is written.
@@ -89,6 +134,11 @@ impl Streams {
         {
             self.open.remove(&remote);
         }
+    }
+
+    /// Forgets connections whose end was not heard.
+    pub(crate) fn sweep(&mut self) {
+        self.open.retain(|_, outbox| !outbox.queue.is_closed());
     }
 
     /// Hangs up.
@@ -114,12 +164,15 @@ impl Streams {
         let Some(outbox) = self.open.get(&transmit.destination) else {
             return false;
         };
+        if outbox.patience == Patience::Inside && is_media(bytes) {
+            traffic.inside_bytes += bytes.len() as u64;
+        }
         let segment = transmit.segment_size.filter(|&size| size > 0);
         let segment = segment.unwrap_or(bytes.len()).max(1);
         let waiting = outbox.waiting.load(Ordering::Relaxed);
         let mut framed = Vec::with_capacity(bytes.len() + 2 * bytes.len().div_ceil(segment));
         for datagram in bytes.chunks(segment) {
-            if waiting + framed.len() + datagram.len() > MAX_WAITING
+            if waiting + framed.len() + datagram.len() > outbox.patience.most()
                 || !framing::push(&mut framed, datagram)
             {
                 traffic.stream_dropped += 1;
@@ -156,13 +209,31 @@ impl Exchange {
         }
     }
 
+    /// The two ends of a queue to a connection from that address, and the connection's place.
+    pub(super) fn outbox(
+        &self,
+        from: IpAddr,
+        patience: Patience,
+    ) -> Option<(Outbox, Outgoing, Place)> {
+        let place = Places::take(&self.places, from)?;
+        let (queue, frames) = mpsc::unbounded_channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let outbox = Outbox {
+            number: place.number,
+            patience,
+            queue,
+            waiting: Arc::clone(&waiting),
+        };
+        Some((outbox, Outgoing { frames, waiting }, place))
+    }
+
     /// Accepts until it is aborted.
     pub(crate) async fn accept(self, listener: TcpListener) {
         loop {
             match listener.accept().await {
                 Ok((stream, remote)) => {
-                    if let Some(place) = Places::take(&self.places, remote.ip()) {
-                        tokio::spawn(converse(self.clone(), stream, remote, place));
+                    if let Some(ends) = self.outbox(remote.ip(), Patience::Network) {
+                        tokio::spawn(converse(self.clone(), stream, remote, ends));
                     }
                 }
                 // No file handles, most likely: others need time to give theirs back.
@@ -174,9 +245,8 @@ impl Exchange {
         }
     }
 
-    /// The worker that has the leg which the first frame asks for.
-    fn worker(&self, frames: &mut [u8]) -> Option<&mpsc::Sender<Happening>> {
-        let first = framing::next(frames, &mut 0)?;
+    /// The worker that has the leg which the first datagram asks for.
+    pub(super) fn worker(&self, first: &[u8]) -> Option<&mpsc::Sender<Happening>> {
         let ufrag = baton_engine::stun_ufrag(first)?;
         match &self.directory {
             Some(directory) => self.workers.get(directory.owner(ufrag)?),
@@ -186,7 +256,12 @@ impl Exchange {
 }
 
 /// One connection from its first byte to its last. An error ends it, and nobody else needs to know.
-async fn converse(exchange: Exchange, stream: TcpStream, remote: SocketAddr, place: Place) {
+async fn converse(
+    exchange: Exchange,
+    stream: TcpStream,
+    remote: SocketAddr,
+    (outbox, mut outgoing, place): (Outbox, Outgoing, Place),
+) {
     let Ok(local) = stream.local_addr() else {
         return;
     };
@@ -200,17 +275,11 @@ async fn converse(exchange: Exchange, stream: TcpStream, remote: SocketAddr, pla
     let Ok(Some(mut frames)) = first else {
         return;
     };
-    let Some(worker) = exchange.worker(&mut frames) else {
+    let worker = framing::next(&mut frames, &mut 0).and_then(|first| exchange.worker(first));
+    let Some(worker) = worker else {
         return;
     };
-    let (queue, outgoing) = mpsc::unbounded_channel();
-    let waiting = Arc::new(AtomicUsize::new(0));
     let number = place.number;
-    let outbox = Outbox {
-        number,
-        queue,
-        waiting: Arc::clone(&waiting),
-    };
     if worker
         .send(Happening::Opened { remote, outbox })
         .await
@@ -225,6 +294,7 @@ async fn converse(exchange: Exchange, stream: TcpStream, remote: SocketAddr, pla
                 remote,
                 local,
                 frames,
+                lost: 0,
             };
             if worker.send(came).await.is_err() {
                 return;
@@ -237,20 +307,16 @@ async fn converse(exchange: Exchange, stream: TcpStream, remote: SocketAddr, pla
     };
     tokio::select! {
         () = read => {}
-        () = write(writer, outgoing, &waiting) => {}
+        () = write(writer, &mut outgoing) => {}
     }
     // The worker is gone: then there is nothing to forget.
     let _ = worker.send(Happening::Closed { remote, number }).await;
 }
 
-async fn write(
-    mut writer: OwnedWriteHalf,
-    mut outgoing: mpsc::UnboundedReceiver<Vec<u8>>,
-    waiting: &AtomicUsize,
-) {
-    while let Some(framed) = outgoing.recv().await {
+async fn write(mut writer: OwnedWriteHalf, outgoing: &mut Outgoing) {
+    while let Some(framed) = outgoing.frames.recv().await {
         let written = timeout(SILENCE, writer.write_all(&framed)).await;
-        waiting.fetch_sub(framed.len(), Ordering::Relaxed);
+        outgoing.waiting.fetch_sub(framed.len(), Ordering::Relaxed);
         if !matches!(written, Ok(Ok(()))) {
             return;
         }
@@ -280,6 +346,11 @@ impl Inbox {
     }
 }
 
+/// RTP, and no RTCP (RFC 7983, RFC 5761 section 4).
+fn is_media(bytes: &[u8]) -> bool {
+    matches!(bytes, [128..=191, kind, ..] if !(64..96).contains(&(kind & 0x7f)))
+}
+
 /// IPv4 in IPv6 form is IPv4 to everybody else.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
@@ -299,10 +370,17 @@ struct Taken {
 }
 
 /// One connection's place, given back when it is dropped.
-struct Place {
+#[derive(Debug)]
+pub(super) struct Place {
     places: Arc<Places>,
     address: IpAddr,
     number: u64,
+}
+
+impl Place {
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
 }
 
 impl Places {
@@ -351,6 +429,9 @@ pub(crate) const QUEUE: usize = 256;
 const MAX_WAITING: usize = 64 * 1024;
 const SEND_BUFFER: usize = 32 * 1024;
 
+/// The same inside the process: some large pictures that come at once.
+const MAX_WAITING_INSIDE: usize = 1024 * 1024;
+
 /// Bytes taken at once.
 const READ: usize = 16 * 1024;
 
@@ -375,6 +456,7 @@ mod tests {
         let (queue, mut outgoing) = mpsc::unbounded_channel();
         let outbox = Outbox {
             number: 1,
+            patience: Patience::Network,
             queue,
             waiting: Arc::default(),
         };

@@ -270,7 +270,11 @@ impl Worker {
                 remote,
                 local,
                 frames,
-            } => (remote, local, frames),
+                lost,
+            } => {
+                self.traffic.stream_dropped += u64::from(lost);
+                (remote, local, frames)
+            }
         };
         let mut at = 0;
         while let Some(bytes) = framing::next(&mut frames, &mut at) {
@@ -387,6 +391,7 @@ impl Worker {
             return;
         }
         self.publish_at = now + PERIOD;
+        self.streams.sweep();
         self.traffic.streams = self.streams.len() as u64;
         self.meter.note(self.engine.stats());
         self.snapshots.send_replace(Snapshot {
