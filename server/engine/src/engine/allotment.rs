@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Engine;
 use crate::allocate::{Claim, share};
 use crate::bitrate::Bitrate;
-use crate::leg::Allotment;
+use crate::leg::{Allotment, Leg};
 use crate::score::is_short;
 use crate::slab::Key;
 use crate::time::Tick;
@@ -90,12 +90,16 @@ impl Engine {
         }
     }
 
-    /// Divides the uplink among all legs of all rooms by what they want.
+    /// Divides the uplink among all legs of all rooms by what they want. Who is on this computer needs none of it.
     pub(super) fn share_uplink(&mut self) {
         let Some(uplink) = self.config.uplink else {
             return;
         };
-        let claims = self.legs.iter().map(|(_, leg)| {
+        // Where everybody is on this computer the limit is not the line's.
+        let is_loopback = self.config.candidates.is_loopback_allowed;
+        let is_claimed = |leg: &Leg| is_loopback || !leg.is_local();
+        let legs = self.legs.iter().filter(|(_, leg)| is_claimed(leg));
+        let claims = legs.map(|(_, leg)| {
             let Allotment { outcome, sound, .. } = &leg.allotment;
             // A leg whose own line is bad needs no more than it can carry, and a little to find out that it got better.
             let most = leg.budget().map_or(u64::MAX, |budget| budget.0 / 2 * 3);
@@ -109,8 +113,9 @@ impl Engine {
         self.claims.clear();
         self.claims.extend(claims);
         share(uplink, &self.claims, &mut self.shares);
-        for ((_, leg), share) in self.legs.iter_mut().zip(&self.shares) {
-            leg.allotment.share = Some(*share);
+        let mut shares = self.shares.iter().copied();
+        for (_, leg) in self.legs.iter_mut() {
+            leg.allotment.share = is_claimed(leg).then(|| shares.next()).flatten();
         }
     }
 

@@ -125,6 +125,28 @@ fn one_uplink_is_shared_and_everybody_hears() {
 }
 
 #[test]
+fn who_is_on_the_host_s_own_computer_takes_nothing_from_its_uplink() {
+    let mut meeting = Meeting::new(24);
+    let ana = meeting.join("ana", &[Source::Microphone, Source::Camera], 0);
+    let far = meeting.join("ben", &[], 1);
+    meeting.people_at([127, 0, 0, 1]);
+    let own = meeting.join("carl", &[], 1);
+    for who in [far, own] {
+        meeting.say(who, view(meeting.person(who), 0, 101, 1280, 720));
+    }
+    meeting.set_uplink(Some(450));
+    film(&mut meeting, ana, 150);
+    for who in [far, own] {
+        meeting.take_packets(who);
+    }
+    film(&mut meeting, ana, 90);
+    let [(far, heard), (own, _)] = [far, own].map(|who| got(&mut meeting, who));
+    assert!((75_000..120_000).contains(&far), "the middle layer: {far}");
+    assert!(own > 90 * 5000, "the largest layer: {own}");
+    assert_eq!(heard, 90);
+}
+
+#[test]
 fn a_keyframe_does_not_flood_a_slow_line_and_goes_in_calls_of_many_packets() {
     let (mut meeting, ana, ben) = ana_and_ben(23);
     film(&mut meeting, ana, 60);

@@ -88,6 +88,8 @@ pub(super) struct Meeting {
     strays: Vec<(SocketAddr, Vec<u8>)>,
     seed: u8,
     address: SocketAddr,
+    /// Where the next who joins is.
+    ip: [u8; 4],
     /// Numbers of the next who joins.
     number: usize,
 }
@@ -137,7 +139,13 @@ impl Meeting {
             seed,
             address,
             number: 0,
+            ip: [192, 0, 2, 100],
         }
+    }
+
+    /// Who joins from now on comes from there.
+    pub(super) fn people_at(&mut self, ip: [u8; 4]) {
+        self.ip = ip;
     }
 
     /// Who joins from now on has this number and the following ones.
@@ -219,8 +227,7 @@ impl Meeting {
         let number = self.number;
         self.number += 1;
         let id = ParticipantId(1 + u32::try_from(number).expect("few"));
-        let address =
-            SocketAddr::from(([192, 0, 2, 100], 5000 + u16::try_from(index).expect("few")));
+        let address = SocketAddr::from((self.ip, 5000 + u16::try_from(index).expect("few")));
         let byte = self
             .seed
             .wrapping_mul(16)
