@@ -38,6 +38,9 @@ const MAX_OUTGOING: usize = 512;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
 /// After DTLS or SCTP said something, timers of theirs may run: an SCTP retransmission waits a second or more (RFC 9260 section 16).
 const BUSY: Duration = Duration::from_secs(3);
+/// Once the handshakes are over, timers run only for what is not acknowledged: here so long at most (RFC 9260 section 6.2), there rtc tells.
+/// A report a second would keep rtc awake for ever otherwise.
+const ACKNOWLEDGED: Duration = Duration::from_millis(300);
 /// rtc asks to be woken five times a second even where nothing can happen; this is often enough then.
 const IDLE_WAKE: Duration = Duration::from_secs(1);
 
@@ -51,7 +54,10 @@ enum State {
     Handshaking {
         deadline: Option<Instant>,
     },
-    Connected,
+    /// Once a while has passed, every channel is open and nothing of the handshake is repeated.
+    Connected {
+        settled: Instant,
+    },
     Ended,
 }
 
@@ -214,6 +220,33 @@ impl Transport {
         self.is_dirty = true;
     }
 
+    /// Has everything of the handshakes been said?
+    fn is_settled(&self) -> bool {
+        matches!(self.state, State::Connected { settled } if self.now >= settled)
+    }
+
+    /// DTLS brought something or takes something along.
+    fn note_record(&mut self) {
+        if self.is_settled() {
+            self.is_dirty = true;
+        } else {
+            self.note_business();
+        }
+    }
+
+    /// May timers of DTLS or SCTP run?
+    fn is_busy(&mut self) -> bool {
+        let is_waiting = |peer: &mut RTCPeerConnection, id| {
+            let channel = peer.data_channel(id);
+            channel.is_some_and(|channel| channel.outstanding_bytes() > 0)
+        };
+        self.now < self.busy_until
+            || self
+                .channels
+                .iter()
+                .any(|&(_, id)| is_waiting(&mut self.peer, id))
+    }
+
     fn keep_early(&mut self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
         if self.early.len() < MAX_EARLY {
             self.early.push((local, remote, BytesMut::from(bytes)));
@@ -221,7 +254,7 @@ impl Transport {
     }
 
     fn handle_dtls(&mut self, local: SocketAddr, remote: SocketAddr, bytes: &[u8]) {
-        self.note_business();
+        self.note_record();
         let State::Handshaking { .. } = self.state else {
             self.feed(local, remote, BytesMut::from(bytes));
             return;
@@ -292,10 +325,11 @@ impl Transport {
 
     /// When `handle_timeout` is due. To be asked after the other two polls returned `None`.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
+        let is_busy = self.is_busy();
         let deadline = match self.state {
             State::Handshaking { deadline } => deadline,
-            State::Connected if self.now >= self.busy_until => return Some(self.woken + IDLE_WAKE),
-            State::Connected => None,
+            State::Connected { .. } if !is_busy => return Some(self.woken + IDLE_WAKE),
+            State::Connected { .. } => None,
             State::Ended => return None,
         };
         self.peer.poll_timeout().into_iter().chain(deadline).min()
@@ -341,7 +375,7 @@ impl Transport {
                 SendError::NotOpen
             }
         })?;
-        self.note_business();
+        self.note_record();
         Ok(())
     }
 
@@ -420,6 +454,7 @@ impl Transport {
             if let RTCMessage::DataChannelMessage(id, message) = message.message
                 && let Some(channel) = self.channel(id)
             {
+                self.busy_until = self.busy_until.max(self.now + ACKNOWLEDGED);
                 self.events.push_back(TransportEvent::Message {
                     channel,
                     bytes: message.data,
@@ -530,7 +565,8 @@ impl Transport {
         }
         if let Some(keys) = self.tap.take() {
             if self.profiles.contains(&keys.profile) {
-                self.state = State::Connected;
+                let settled = self.now + BUSY;
+                self.state = State::Connected { settled };
                 self.hello = HelloFilter::default();
                 self.events.push_back(TransportEvent::Keys(keys));
             } else {
