@@ -33,6 +33,8 @@ pub(crate) mod clock;
 mod framing;
 mod handover;
 pub(crate) mod inside;
+#[cfg(target_os = "linux")]
+mod queues;
 pub(crate) mod snapshot;
 mod socket;
 mod streams;
@@ -284,18 +286,14 @@ fn open(
     }
 }
 
-fn spawn(
-    index: usize,
-    worker: Worker,
-    sockets: Vec<std::net::UdpSocket>,
-) -> Result<(), StartError> {
+fn spawn(index: usize, worker: Worker, places: Vec<socket::Place>) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()
         .map_err(StartError::Thread)?;
     let task = move || {
-        if let Err(error) = runtime.block_on(worker.run(sockets)) {
+        if let Err(error) = runtime.block_on(worker.run(places)) {
             tracing::error!(worker = index, %error, "a media thread ended");
         }
     };

@@ -5,6 +5,7 @@
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use baton_engine::Transmit;
 use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
@@ -13,13 +14,21 @@ use tokio::io::Interest;
 
 use super::snapshot::Traffic;
 
-/// The sockets of all workers, one per address family each.
+/// One port of one worker.
+#[derive(Debug)]
+pub(crate) struct Place {
+    socket: std::net::UdpSocket,
+    /// Takes in what may wait, where the system can tell that apart.
+    patient: Option<std::net::UdpSocket>,
+}
+
+/// The sockets of all workers, one place per address family each.
 #[derive(Debug)]
 pub(crate) struct Bound {
     pub(crate) address: SocketAddr,
     /// IPv6 was asked for on every address, and IPv4 is served beside it.
     pub(crate) is_dual: bool,
-    pub(crate) per_worker: Vec<Vec<std::net::UdpSocket>>,
+    pub(crate) per_worker: Vec<Vec<Place>>,
 }
 
 /// Opens `media` once per worker. `[::]` means every address of both families, on one port.
@@ -53,21 +62,11 @@ pub(crate) fn bind_all(media: SocketAddr, workers: usize) -> io::Result<Bound> {
 }
 
 /// The first socket is bound alone, so that another process on the port is noticed; only then is the port shared.
-fn bind_family(
-    address: SocketAddr,
-    per_worker: &mut [Vec<std::net::UdpSocket>],
-) -> io::Result<SocketAddr> {
+fn bind_family(address: SocketAddr, per_worker: &mut [Vec<Place>]) -> io::Result<SocketAddr> {
     let is_shared = per_worker.len() > 1;
     let mut chosen = address;
-    for (index, sockets) in per_worker.iter_mut().enumerate() {
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::DGRAM,
-            Some(Protocol::UDP),
-        )?;
-        if address.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
+    for (index, places) in per_worker.iter_mut().enumerate() {
+        let socket = open(address)?;
         if index > 0 {
             share_port(&socket)?;
         }
@@ -79,10 +78,52 @@ fn bind_family(
             }
         }
         widen(&socket, index == 0 && !address.ip().is_loopback());
-        socket.set_nonblocking(true)?;
-        sockets.push(socket.into());
+        // Among several workers the kernel chooses by the sender, and cannot do both.
+        let patient = match is_shared {
+            true => None,
+            false => bind_patient(&socket, chosen),
+        };
+        places.push(Place {
+            socket: socket.into(),
+            patient: patient.map(Into::into),
+        });
     }
     Ok(chosen)
+}
+
+fn open(address: SocketAddr) -> io::Result<Socket> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// A second socket on the port of `first`, for what may wait. Without it everything is urgent.
+#[cfg(target_os = "linux")]
+fn bind_patient(first: &Socket, address: SocketAddr) -> Option<Socket> {
+    let bind = || {
+        let patient = open(address)?;
+        share_port(first)?;
+        share_port(&patient)?;
+        patient.bind(&address.into())?;
+        // Only a port that is shared can be sorted. What comes before that is on either, and read from both.
+        super::queues::sort(first)?;
+        widen(&patient, false);
+        Ok(patient)
+    };
+    let bound: io::Result<Socket> = bind();
+    if let Err(error) = &bound {
+        tracing::debug!(%error, "reports have no queue of their own");
+    }
+    bound.ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn bind_patient(_first: &Socket, _address: SocketAddr) -> Option<Socket> {
+    None
 }
 
 #[cfg(unix)]
@@ -114,28 +155,47 @@ fn widen(socket: &Socket, is_told: bool) {
     }
 }
 
-/// One UDP socket of one worker.
+/// Which of the datagrams of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Queue {
+    /// Pictures, sound and wishes; everything, where the system does not tell them apart.
+    Urgent,
+    /// Reports, connectivity checks and messages.
+    Patient,
+}
+
+/// One UDP port of one worker.
 #[derive(Debug)]
 pub(crate) struct MediaSocket {
     io: tokio::net::UdpSocket,
     state: UdpSocketState,
+    patient: Option<(tokio::net::UdpSocket, UdpSocketState)>,
     local: SocketAddr,
     could_segment: bool,
 }
 
 impl MediaSocket {
     /// Must be called inside the worker's runtime.
-    pub(crate) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
-        let local = socket.local_addr()?;
-        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
-        let io = tokio::net::UdpSocket::from_std(socket)?;
+    pub(crate) fn new(place: Place) -> io::Result<Self> {
+        let local = place.socket.local_addr()?;
+        let prepare = |socket: std::net::UdpSocket| -> io::Result<_> {
+            let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+            Ok((tokio::net::UdpSocket::from_std(socket)?, state))
+        };
+        let (io, state) = prepare(place.socket)?;
         let could_segment = state.max_gso_segments() > 1;
         Ok(Self {
             io,
             state,
+            patient: place.patient.map(prepare).transpose()?,
             local,
             could_segment,
         })
+    }
+
+    /// Has what may wait a queue of its own?
+    pub(crate) fn has_patient(&self) -> bool {
+        self.patient.is_some()
     }
 
     /// Can this socket send to `destination`?
@@ -150,7 +210,13 @@ impl MediaSocket {
 
     /// Is there something to receive?
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.io.poll_recv_ready(cx).map(|_| ())
+        let patient = self.patient.as_ref();
+        // Both are asked, so that each one wakes.
+        let patient = patient.is_some_and(|(io, _)| io.poll_recv_ready(cx).is_ready());
+        match self.io.poll_recv_ready(cx).is_ready() || patient {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
     }
 
     /// Waits until the send buffer has room.
@@ -158,17 +224,31 @@ impl MediaSocket {
         self.io.writable().await
     }
 
-    /// One receive call. `Ok(0)` and `WouldBlock`: nothing there.
-    pub(crate) fn receive(&self, batch: &mut Batch) -> io::Result<usize> {
-        let receive = || {
-            let mut slots = batch.bytes.chunks_exact_mut(SLOT);
-            let mut buffers: [IoSliceMut<'_>; BATCH] = std::array::from_fn(|_| {
-                IoSliceMut::new(slots.next().expect("a slot for each buffer"))
-            });
-            self.state
-                .recv(UdpSockRef::from(&self.io), &mut buffers, &mut batch.meta)
+    /// One receive call; see [`is_last`]. `Ok(0)` and `WouldBlock`: nothing there.
+    ///
+    /// Asks the system whatever the runtime believes: a worker that rests does not hear from it.
+    pub(crate) fn receive(&self, queue: Queue, batch: &mut Batch) -> io::Result<usize> {
+        let (io, state) = match (queue, &self.patient) {
+            (Queue::Urgent, _) => (&self.io, &self.state),
+            (Queue::Patient, Some((io, state))) => (io, state),
+            (Queue::Patient, None) => return Ok(0),
         };
-        self.io.try_io(Interest::READABLE, receive)
+        let mut slots = batch.bytes.chunks_exact_mut(SLOT);
+        let mut buffers: [IoSliceMut<'_>; BATCH] =
+            std::array::from_fn(|_| IoSliceMut::new(slots.next().expect("a slot for each buffer")));
+        let received = state.recv(UdpSockRef::from(io), &mut buffers, &mut batch.meta);
+        let is_last = match &received {
+            Ok(count) => is_last(*count),
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        };
+        if is_last {
+            // The runtime shall know that the queue is empty, or it would send the worker here again at once. What has come since
+            // it is told by the system.
+            let _ = io.try_io(Interest::READABLE, || -> io::Result<()> {
+                Err(io::ErrorKind::WouldBlock.into())
+            });
+        }
+        received
     }
 
     /// Sends `bytes` from `*sent` on, in as few calls as the system allows. `*sent` says how far it came: after
@@ -198,6 +278,27 @@ impl MediaSocket {
             self.state = state;
         }
     }
+}
+
+/// Waits for something urgent, so long at most. The thread waits, not a task: the runtime would wake for everything.
+#[cfg(target_os = "linux")]
+pub(crate) fn await_urgent(sockets: &[MediaSocket], span: Duration) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    let timeout = Timespec::try_from(span).unwrap_or_default();
+    let urgent = |socket| PollFd::new(socket, PollFlags::IN);
+    // An error ends the wait as well, and the next turn looks.
+    let _ = match sockets {
+        [one] => poll(&mut [urgent(&one.io)], Some(&timeout)),
+        [one, two] => poll(&mut [urgent(&one.io), urgent(&two.io)], Some(&timeout)),
+        _ => return std::thread::sleep(span),
+    };
+}
+
+/// The same where nothing is told apart.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn await_urgent(_sockets: &[MediaSocket], span: Duration) {
+    std::thread::sleep(span);
 }
 
 /// Cuts `bytes` from `*sent` on into as few calls as `most_segments` at a time allow.
@@ -257,6 +358,11 @@ impl Batch {
 /// Receive calls take up to this many senders at a time.
 const BATCH: usize = 16;
 
+/// Did a receive call that brought so many empty the queue? Linux gives as many as there are (recvmmsg): another call would be for nothing.
+pub(crate) fn is_last(count: usize) -> bool {
+    cfg!(target_os = "linux") && count < BATCH
+}
+
 /// A coalesced receive has at most this many bytes.
 const SLOT: usize = 64 * 1024;
 
@@ -272,7 +378,6 @@ pub(super) const PORT_ATTEMPTS: u32 = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn loopback(port: u16) -> SocketAddr {
         SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port)
@@ -283,7 +388,7 @@ mod tests {
         let bound = bind_all(loopback(0), 3).unwrap();
         assert_eq!(bound.per_worker.len(), 3);
         for sockets in &bound.per_worker {
-            assert_eq!(sockets[0].local_addr().unwrap(), bound.address);
+            assert_eq!(sockets[0].socket.local_addr().unwrap(), bound.address);
         }
         for workers in [1, 3] {
             let error = bind_all(bound.address, workers).unwrap_err();
@@ -300,7 +405,7 @@ mod tests {
         for sockets in &bound.per_worker {
             let ports: Vec<_> = sockets
                 .iter()
-                .map(|s| s.local_addr().unwrap().port())
+                .map(|s| s.socket.local_addr().unwrap().port())
                 .collect();
             assert_eq!(ports, [bound.address.port(); 2]);
         }
@@ -379,6 +484,89 @@ mod tests {
         assert_eq!(calls, [(2000, Some(1000)), (1000, None), (900, None)]);
     }
 
+    /// What a queue has, each datagram once.
+    fn drained(socket: &MediaSocket, queue: Queue, batch: &mut Batch) -> Vec<Vec<u8>> {
+        let mut datagrams = Vec::new();
+        while let Ok(count @ 1..) = socket.receive(queue, batch) {
+            for (meta, bytes) in batch.filled(count) {
+                datagrams.extend(bytes.chunks(meta.stride).map(<[u8]>::to_vec));
+            }
+        }
+        datagrams
+    }
+
+    /// A control packet as SRTCP: header, length in words, the rest and the trailer.
+    fn control(first: u8, kind: u8, words: u8, size: usize, trailer: usize) -> Vec<u8> {
+        let mut bytes = vec![7; size + trailer];
+        bytes[..4].copy_from_slice(&[first, kind, 0, words]);
+        bytes
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn pictures_and_wishes_do_not_wait_with_reports() {
+        let mut bound = bind_all(loopback(0), 1).unwrap();
+        let socket = MediaSocket::new(bound.per_worker.remove(0).remove(0)).unwrap();
+        assert!(socket.has_patient());
+        let urgent = [
+            control(0x80, 96, 0, 200, 0),
+            control(0x80, 0x80 | 96, 0, 200, 0),
+            control(0x81, 205, 3, 16, 20),      // NACK
+            control(0x81, 206, 2, 12, 20),      // PLI
+            control(0x80, 200, 6, 28, 20),      // sender report
+            control(0x81, 201, 7, 32 + 12, 20), // receiver report, and a PLI
+            control(0x81, 201, 7, 32 + 16, 14), // receiver report, and a NACK
+            control(0x8f, 205, 5, 24 + 16, 20), // arrivals, and a NACK
+            control(22, 254, 0, 200, 0),        // DTLS handshake
+            vec![0x8f, 205],
+            vec![0x81],
+        ];
+        let patient = [
+            control(0x8f, 205, 5, 24, 20), // arrivals
+            control(0xaf, 205, 6, 28, 14), // arrivals, padded
+            control(0x81, 201, 7, 32, 20), // receiver report
+            control(0x81, 201, 7, 32, 14),
+            control(0, 1, 0, 100, 0),   // STUN
+            control(23, 254, 0, 60, 0), // data channels
+        ];
+        let sender = std::net::UdpSocket::bind(loopback(0)).unwrap();
+        for bytes in urgent.iter().chain(&patient) {
+            sender.send_to(bytes, bound.address).unwrap();
+        }
+        let mut batch = Batch::new();
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        let deadline = std::time::Instant::now() + Duration::from_secs(5);
+        while first.len() + second.len() < urgent.len() + patient.len()
+            && std::time::Instant::now() < deadline
+        {
+            first.extend(drained(&socket, Queue::Urgent, &mut batch));
+            second.extend(drained(&socket, Queue::Patient, &mut batch));
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(first, urgent);
+        assert_eq!(second, patient);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_worker_that_rests_is_woken_by_pictures_and_not_by_reports() {
+        let mut bound = bind_all(loopback(0), 1).unwrap();
+        let sockets = [MediaSocket::new(bound.per_worker.remove(0).remove(0)).unwrap()];
+        let sender = std::net::UdpSocket::bind(loopback(0)).unwrap();
+        let (short, long) = (Duration::from_millis(20), Duration::from_secs(20));
+        let waits = |span| {
+            let start = std::time::Instant::now();
+            await_urgent(&sockets, span);
+            start.elapsed()
+        };
+        let report = control(0x8f, 205, 5, 24, 20);
+        sender.send_to(&report, bound.address).unwrap();
+        assert!(waits(short) >= short);
+        let picture = control(0x80, 96, 0, 200, 0);
+        sender.send_to(&picture, bound.address).unwrap();
+        assert!(waits(long) < long);
+    }
+
     #[tokio::test]
     async fn a_coalesced_receive_is_cut_into_its_datagrams() {
         let mut bound = bind_all(loopback(0), 2).unwrap();
@@ -396,7 +584,7 @@ mod tests {
         let deadline = std::time::Instant::now() + Duration::from_secs(5);
         while seen.len() < 40 && std::time::Instant::now() < deadline {
             for socket in [&a, &b] {
-                let count = socket.receive(&mut batch).unwrap_or(0);
+                let count = socket.receive(Queue::Urgent, &mut batch).unwrap_or(0);
                 for (meta, bytes) in batch.filled(count) {
                     assert_eq!(meta.addr, sender.local_addr().unwrap());
                     assert_eq!(socket.local(meta.dst_ip), bound.address);

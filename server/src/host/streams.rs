@@ -146,6 +146,10 @@ impl Streams {
         self.open.remove(&remote);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.open.len()
     }

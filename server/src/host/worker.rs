@@ -8,7 +8,7 @@ use std::future::{pending, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 #[cfg(not(test))]
 pub(crate) use baton_engine::Engine;
@@ -21,12 +21,12 @@ use tokio::sync::{mpsc, watch};
 use super::framing;
 use super::handover::{Handover, Neighbours, Parcel};
 use super::snapshot::{PERIOD, Snapshot, Traffic};
-use super::socket::{Batch, MediaSocket};
+use super::socket::{Batch, MediaSocket, Place, Queue, is_last};
 use super::streams::{Happening, Streams};
 use super::tenure::Tenure;
 use burst::Burst;
 use meter::Meter;
-use rest::{REST, Rest};
+use rest::{Rest, Wakes};
 
 mod burst;
 mod leave;
@@ -111,23 +111,33 @@ impl Worker {
     }
 
     /// Turns until told to stop, or until nobody is left who could tell.
-    pub(crate) async fn run(mut self, sockets: Vec<std::net::UdpSocket>) -> io::Result<()> {
-        let mut sockets = sockets
+    pub(crate) async fn run(mut self, places: Vec<Place>) -> io::Result<()> {
+        let mut sockets = places
             .into_iter()
             .map(MediaSocket::new)
             .collect::<io::Result<Vec<_>>>()?;
+        let is_sorted = sockets.iter().all(MediaSocket::has_patient);
         let mut wake = Wake::Look;
         loop {
             let now = Instant::now();
             self.look();
             let is_last = self.obey(wake, now);
-            self.receive(&sockets, now);
+            self.receive(&sockets, Queue::Urgent, now);
             self.take_over(now);
             self.take_streams(now);
             self.expire(now);
             let forwarded = self.engine.packets_out();
             self.transmit(&sockets, now).await;
             let has_forwarded = self.engine.packets_out() != forwarded;
+            let mut idle = u32::from(!has_forwarded);
+            if is_sorted {
+                idle = 0;
+                if self.rest.is_time_for_reports(now) {
+                    // Behind the pictures, which they do not keep waiting.
+                    idle = self.receive(&sockets, Queue::Patient, now);
+                    self.transmit(&sockets, now).await;
+                }
+            }
             self.heed(now);
             self.renew();
             self.report(&sockets);
@@ -135,12 +145,25 @@ impl Worker {
             if is_last {
                 return Ok(());
             }
-            if self.rest.note_turn(has_forwarded, now) {
-                // The runtime's own sleep would wake for every datagram.
-                std::thread::sleep(REST);
-            }
-            wake = self.sleep(&sockets).await;
+            wake = match self.rest.note_turn(idle, now) {
+                true => {
+                    self.rest(&sockets, is_sorted);
+                    Wake::Look
+                }
+                false => self.sleep(&sockets).await,
+            };
         }
+    }
+
+    /// Without the runtime, whose sleep would wake for every datagram.
+    fn rest(&mut self, sockets: &[MediaSocket], is_sorted: bool) {
+        let wakes = match is_sorted {
+            false => Wakes::Nothing,
+            true if self.streams.is_empty() => Wakes::Urgent,
+            true => Wakes::UrgentAndStreams,
+        };
+        let due = self.deadline();
+        self.rest.rest(sockets, wakes, due);
     }
 
     /// Commands, a bounded number per turn. True: this is the last turn.
@@ -173,23 +196,38 @@ impl Worker {
         false
     }
 
-    /// Everything the sockets have, up to a budget, so that sending and commands get their turn under a flood.
-    fn receive(&mut self, sockets: &[MediaSocket], now: Instant) {
+    /// Everything a queue has, up to a budget, so that sending and commands get their turn under a flood. Tells how much it was.
+    fn receive(&mut self, sockets: &[MediaSocket], queue: Queue, now: Instant) -> u32 {
+        let before = self.traffic.received;
         for socket in sockets {
             for _ in 0..BATCHES_PER_TURN {
-                match socket.receive(&mut self.batch) {
-                    Ok(count) if count > 0 => self.feed(socket, count, now),
-                    Ok(_) => break,
+                match socket.receive(queue, &mut self.batch) {
+                    Ok(0) => break,
+                    Ok(count) => {
+                        self.feed(socket, count, queue, now);
+                        if is_last(count) {
+                            break;
+                        }
+                    }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(_) => self.traffic.receive_errors += 1,
                 }
             }
         }
+        u32::try_from(self.traffic.received - before).unwrap_or(u32::MAX)
     }
 
-    fn feed(&mut self, socket: &MediaSocket, count: usize, now: Instant) {
+    fn feed(&mut self, socket: &MediaSocket, count: usize, queue: Queue, now: Instant) {
         self.traffic.receive_calls += 1;
+        let wall = (queue == Queue::Patient).then(|| SystemTime::now().duration_since(UNIX_EPOCH));
+        let wall = wall.and_then(Result::ok);
         for (meta, bytes) in self.batch.filled(count) {
+            // What waited is taken for when it came: round trips are measured by it.
+            let waited = wall
+                .zip(meta.timestamp)
+                .map(|(wall, at)| wall.saturating_sub(at));
+            let waited = waited.unwrap_or_default().min(rest::LONGEST);
+            let now = now.checked_sub(waited).unwrap_or(now);
             let stride = meta.stride.max(1);
             let (remote, local) = (meta.addr, socket.local(meta.dst_ip));
             // An address is one or the other, or answers would take the wrong way.
@@ -407,9 +445,14 @@ impl Worker {
         }
     }
 
-    async fn sleep(&mut self, sockets: &[MediaSocket]) -> Wake {
+    /// When there is something to do whatever comes.
+    fn deadline(&mut self) -> Instant {
         let due = self.engine.poll_timeout().unwrap_or(self.publish_at);
-        let deadline = due.min(self.publish_at).min(self.next_look());
+        due.min(self.publish_at).min(self.next_look())
+    }
+
+    async fn sleep(&mut self, sockets: &[MediaSocket]) -> Wake {
+        let deadline = self.deadline();
         let readable = poll_fn(|cx| {
             let is_readable = |socket: &MediaSocket| socket.poll_readable(cx).is_ready();
             // Every socket is asked, so that each one wakes.
