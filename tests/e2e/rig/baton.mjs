@@ -11,6 +11,8 @@ import { fileURLToPath } from 'node:url';
 import { until } from './wait.mjs';
 
 export const repository = fileURLToPath(new URL('../../../', import.meta.url));
+/** What is the stories' own, and looks like a misspelt setting of Baton. */
+const OURS = { BATON_LONG: undefined };
 const binary = process.env.BATON_BIN ?? `${process.env.CARGO_TARGET_DIR ?? `${repository}target`}/debug/baton`;
 /** The native client that was built beside it. */
 export const client = `${dirname(binary)}/baton-client`;
@@ -30,7 +32,7 @@ export class Baton {
   /** Starts `baton ...words --json`; `addresses` overrides the free ports, `space` is a network namespace to start it in. */
   static async start(log, words = [], addresses = {}, { space = null, program = binary } = {}) {
     const env = {
-      ...process.env, BATON_HTTP: '127.0.0.1:0', BATON_MEDIA: '127.0.0.1:0', BATON_ADMIN: '127.0.0.1:0', RUST_BACKTRACE: '1', ...addresses,
+      ...process.env, ...OURS, BATON_HTTP: '127.0.0.1:0', BATON_MEDIA: '127.0.0.1:0', BATON_ADMIN: '127.0.0.1:0', RUST_BACKTRACE: '1', ...addresses,
     };
     const command = [...(space ? ['ip', 'netns', 'exec', space] : []), program, ...words, '--json'];
     const child = spawn(command[0], command.slice(1), { env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -51,7 +53,7 @@ export class Baton {
 
   /** An invitation to a room, for a service that was started with this secret; `words` are more flags of `baton token`. */
   static invitation(secret, room, words = []) {
-    return execFileSync(binary, ['token', '--room', room, ...words], { env: { ...process.env, BATON_SECRET: secret }, encoding: 'utf8' })
+    return execFileSync(binary, ['token', '--room', room, ...words], { env: { ...process.env, ...OURS, BATON_SECRET: secret }, encoding: 'utf8' })
       .split('\n').map((line) => line.match(/[\w-]+\.[\w-]+\.[\w-]+/)?.[0]).find(Boolean);
   }
 
