@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use baton_tests::repository;
 use serde_json::Value;
 
 use crate::expect_none;
@@ -60,23 +59,7 @@ const PROTOCOL_MAY_NAME: &[&str] = &["serde", "thiserror"];
 type Manifests = BTreeMap<String, Vec<String>>;
 
 fn manifests() -> Manifests {
-    let output = std::process::Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--no-deps",
-            "--offline",
-            "--format-version",
-            "1",
-        ])
-        .current_dir(repository::root())
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let metadata = crate::workspace();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let packages = metadata["packages"].as_array().unwrap().iter();
     packages

@@ -1,4 +1,4 @@
-//! What the documents name exists: files, `make` targets and subcommands of `baton`.
+//! What the documents name exists: files, `make` targets and subcommands of `baton`. Cargo's commands: `commands.rs`.
 
 use std::collections::BTreeSet;
 
@@ -7,20 +7,22 @@ use baton_tests::repository;
 use crate::{expect_none, source};
 
 /// Documents that people follow.
-const DOCUMENTS: &[&str] = &[
+pub(crate) const DOCUMENTS: &[&str] = &[
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "signaling/PROTOCOL.md",
     "tests/README.md",
     "docs/bench.md",
+    "docs/lines.md",
+    "docs/passing.md",
 ];
 
 /// Where the command line of `baton` is written.
 const COMMAND_LINE_IS_IN: &str = "server/src/";
 
 /// Words in backticks, blocks between ``` included line by line.
-fn quoted(text: &str) -> Vec<&str> {
+pub(crate) fn quoted(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut in_block = false;
     for line in text.lines() {

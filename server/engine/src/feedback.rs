@@ -6,7 +6,6 @@ use baton_protocol::MediaKind;
 
 use crate::arrivals;
 use crate::bitrate::Bitrate;
-use crate::engine::schedule::COMPANY;
 use crate::inbound::Bound;
 use crate::layer::Layer;
 use crate::leg::Leg;
@@ -20,6 +19,9 @@ use crate::time::Tick;
 
 /// Time between two rounds of reports.
 const REPORT_INTERVAL: Duration = Duration::from_millis(1000);
+
+/// All legs report at the same few moments of a second: each moment is a wake-up.
+const REPORTS_TOGETHER: Duration = Duration::from_millis(200);
 
 /// Report blocks of one packet (RFC 3550 section 6.4.1).
 const MAX_BLOCKS: usize = 31;
@@ -206,7 +208,7 @@ impl Leg {
         }
         self.estimator.handle_timeout(now);
         if now >= self.report_due {
-            self.report_due = (now + REPORT_INTERVAL).round_up(COMPANY);
+            self.report_due = (now + REPORT_INTERVAL).round_up(REPORTS_TOGETHER);
             self.write_reports(publications, now);
         }
         if now >= self.feedback_due {

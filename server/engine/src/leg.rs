@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use baton_protocol::{
-    BridgeMessage, CONTROL_CHANNEL, Grants, LegId, LegState, MediaKind, PULSE_CHANNEL,
+    BridgeMessage, CONTROL_CHANNEL, Grants, LegId, LegState, LineReport, MediaKind, PULSE_CHANNEL,
     ParticipantId, PathFromHost, ViewMode,
 };
 
@@ -88,6 +88,8 @@ pub(crate) struct Leg {
     pub(crate) maps_in: ExtensionMap,
     pub(crate) maps_out: OutMaps,
     pub(crate) slots: Vec<Slot>,
+    /// Places of those that show something. A participant may have thirty, and each look at one costs as much as a packet.
+    pub(crate) busy: Vec<u16>,
     pub(crate) publications: Vec<Key>,
     pub(crate) arrivals: Arrivals,
     pub(crate) uplink: Uplink,
@@ -105,6 +107,8 @@ pub(crate) struct Leg {
     pub(crate) allotment: Allotment,
     /// How its line does, as people are told.
     pub(crate) standing: Standing,
+    /// What the participant was last told of it.
+    pub(crate) told_line: Option<(LineReport, Tick)>,
     /// The participant says that it cannot send all that is wanted.
     pub(crate) is_upload_slow: bool,
     pub(crate) pacer: Pacer,
@@ -152,7 +156,7 @@ pub(crate) struct Allotment {
     pub(crate) share: Option<Bitrate>,
     /// Slot of each view that took part.
     pub(crate) views: Vec<u16>,
-    /// All slots with pictures, most important first.
+    /// The slots that show pictures, most important first.
     pub(crate) order: Vec<u16>,
 }
 
@@ -186,6 +190,7 @@ impl Leg {
             maps_in: ExtensionMap::default(),
             maps_out: OutMaps::default(),
             slots: Vec::new(),
+            busy: Vec::new(),
             publications: Vec::new(),
             arrivals: Arrivals::default(),
             uplink: Uplink::default(),
@@ -200,6 +205,7 @@ impl Leg {
             opened: now,
             allotment: Allotment::default(),
             standing: Standing::default(),
+            told_line: None,
             is_upload_slow: false,
             pacer: Pacer::default(),
             pace_due: Tick::NEVER,
@@ -246,7 +252,21 @@ impl Leg {
         }
     }
 
-    /// Puts the slots with pictures into the order in which they are served. `views`: those that took part in an allocation.
+    /// Notes which slots show something, after what they show was chosen anew. Each with pictures has a place in the order.
+    pub(crate) fn note_showing(&mut self) {
+        self.busy.clear();
+        for (index, slot) in (0..).zip(&self.slots) {
+            if slot.showing.is_some() && !slot.is_off {
+                self.busy.push(index);
+                let order = &mut self.allotment.order;
+                if slot.kind == MediaKind::Video && !order.contains(&index) {
+                    order.push(index);
+                }
+            }
+        }
+    }
+
+    /// Puts the slots that show pictures into the order in which they are served. `views`: those that took part in an allocation.
     pub(crate) fn sort_slots(&mut self, views: &[usize]) {
         let Allotment {
             views: slots,
@@ -255,12 +275,10 @@ impl Leg {
         } = &mut self.allotment;
         order.clear();
         order.extend(views.iter().filter_map(|view| slots.get(*view)));
-        for (index, slot) in self.slots.iter().enumerate() {
-            if let Ok(index) = u16::try_from(index)
-                && slot.kind == MediaKind::Video
-                && !order.contains(&index)
-            {
-                order.push(index);
+        for index in &self.busy {
+            let slot = self.slots.get(usize::from(*index));
+            if slot.is_some_and(|slot| slot.kind == MediaKind::Video) && !order.contains(index) {
+                order.push(*index);
             }
         }
     }

@@ -176,10 +176,11 @@ impl Room {
     pub(crate) fn assign(&self, leg: &mut Leg, now: Tick) {
         if !leg.grants.subscribe {
             leg.slots.iter_mut().for_each(crate::slot::Slot::clear);
-            return;
+        } else {
+            self.assign_audio(leg, now);
+            self.assign_video(leg);
         }
-        self.assign_audio(leg, now);
-        self.assign_video(leg);
+        leg.note_showing();
     }
 
     /// Publications that a leg may be sent.

@@ -261,6 +261,12 @@ impl MediaSocket {
         traffic: &mut Traffic,
     ) -> io::Result<()> {
         let most = || self.state.max_gso_segments();
+        // A socket that has one address sends from there; saying so costs the kernel an allocation and a search.
+        let source = transmit.source.filter(|_| self.local.ip().is_unspecified());
+        let transmit = &Transmit {
+            source,
+            ..*transmit
+        };
         in_calls(transmit, bytes, sent, most, |call| {
             let send = || self.state.try_send(UdpSockRef::from(&self.io), call);
             self.io.try_io(Interest::WRITABLE, send)?;

@@ -130,6 +130,52 @@ async fn a_burst_leaves_in_one_call_and_arrives_as_its_datagrams() {
     assert_eq!(rig.total(|s| s.traffic.send_calls).await, before + 1);
 }
 
+/// Round trips and the rise of a queue are measured by when reports came, not by when somebody had time for them.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_that_waited_are_taken_for_when_they_came() {
+    let mut rig = rig(1);
+    rig.open("a").await;
+    let sender = sender();
+    ask(&rig, &sender, &binding_request("a"));
+    // What arrived, as a browser reports it (`queues`), so often that reports have to wait.
+    let mut report = [7; 44];
+    report[..4].copy_from_slice(&[0x8f, 205, 0, 5]);
+    let start = *worker::standin::START;
+    let micros = |at: Instant| i128::try_from((at - start).as_micros()).unwrap();
+    let (mut early, mut late, mut waits) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..60 {
+        let before = Instant::now();
+        for _ in 0..20 {
+            sender.send_to(&report, rig.host.media()).unwrap();
+        }
+        let after = Instant::now();
+        for _ in 0..20 {
+            let told = receive(&sender).try_into().expect("a moment");
+            let told = i128::from(u64::from_be_bytes(told));
+            early.push(micros(before) - told);
+            late.push(told - micros(after));
+            waits.push(micros(Instant::now()) - micros(after));
+        }
+    }
+    let median = |figures: &mut Vec<i128>| {
+        figures.sort_unstable();
+        figures[figures.len() / 2]
+    };
+    let waited = median(&mut waits);
+    assert!(
+        waited > 3_000,
+        "nothing waited, so nothing was tested: {waited} us"
+    );
+    let late = median(&mut late);
+    assert!(late < 1_000, "taken for {late} us later than they came");
+    let early = median(&mut early);
+    assert!(
+        early < 1_000,
+        "taken for {early} us earlier than they were sent"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_engine_is_woken_when_it_asked_to_be() {
     let mut rig = rig(1);

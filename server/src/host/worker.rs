@@ -33,7 +33,7 @@ mod leave;
 mod meter;
 mod rest;
 #[cfg(test)]
-mod standin;
+pub(crate) mod standin;
 
 /// What a worker is told.
 #[derive(Debug)]

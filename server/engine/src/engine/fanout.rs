@@ -118,15 +118,17 @@ impl Engine {
             return;
         };
         let mut is_held_back = false;
-        for at in 0..leg.allotment.order.len() + leg.slots.len() {
-            // Sound is never in the order, pictures always are once there was an allocation.
-            let (index, is_sound) = match at.checked_sub(leg.slots.len()) {
-                None => (at, true),
-                Some(place) => match leg.allotment.order.get(place) {
-                    Some(index) => (usize::from(*index), false),
-                    None => break,
-                },
+        let (sounds, pictures) = (leg.busy.len(), leg.allotment.order.len());
+        for at in 0..sounds + pictures {
+            // What shows pictures is in both lists, and served by the order.
+            let (index, is_sound) = match at.checked_sub(sounds) {
+                None => (leg.busy.get(at), true),
+                Some(place) => (leg.allotment.order.get(place), false),
             };
+            let Some(&number) = index else {
+                continue;
+            };
+            let index = usize::from(number);
             let Some(slot) = leg.slots.get_mut(index) else {
                 continue;
             };
@@ -142,9 +144,8 @@ impl Engine {
                 leg.is_view_stale = true;
                 continue;
             };
-            let index = u16::try_from(index).unwrap_or(u16::MAX);
             let collected = slot.collect(
-                index,
+                number,
                 publication,
                 now,
                 &mut leg.pacer,

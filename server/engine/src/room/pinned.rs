@@ -76,6 +76,7 @@ impl Room {
                 Some(_) | None => slot.clear(),
             }
         }
+        leg.note_showing();
     }
 
     /// Divides what the line to the other host carries.

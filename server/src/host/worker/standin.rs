@@ -2,11 +2,15 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use baton_engine::transport::Certificate;
 use baton_engine::{Bitrate, Config, Datagram, Event, Routed, Stats, Transmit};
 use baton_protocol::{HostCommand, HostMessage, LegId, LegState, ParticipantId, RoomId};
+
+/// What moments are told from.
+pub(crate) static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// The user fragment of a room is its name.
 pub(crate) struct Engine {
@@ -45,7 +49,8 @@ impl Engine {
 
     pub(crate) fn set_mapped(&mut self, _: Option<SocketAddr>) {}
 
-    /// Echoes in reverse. "burst" is answered by ten datagrams in one transmit, "later" by one datagram after 20 ms.
+    /// Echoes in reverse. "burst" is answered by ten datagrams in one transmit, "later" by one datagram after 20 ms, and what looks
+    /// like RTCP by the moment for which it is taken.
     #[allow(clippy::needless_pass_by_value, reason = "as in the real engine")]
     pub(crate) fn handle_datagram(&mut self, datagram: Datagram<'_>, now: Instant) -> Routed {
         if let Some(ufrag) = baton_engine::stun_ufrag(datagram.bytes)
@@ -62,6 +67,11 @@ impl Engine {
             b"later" => {
                 self.due = Some(now + Duration::from_millis(20));
                 self.known = HashSet::from([datagram.remote]);
+            }
+            [128..192, 192..=223, ..] => {
+                let at = now.saturating_duration_since(*START).as_micros();
+                let at = u64::try_from(at).unwrap_or(u64::MAX).to_be_bytes();
+                self.reply(datagram.remote, at.to_vec(), None);
             }
             bytes => {
                 let reversed = bytes.iter().rev().copied().collect();
