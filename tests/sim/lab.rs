@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use baton_protocol::PauseReason;
 use baton_tests::lab::{
-    Change, Picture, Recording, Row, Sample, Scenario, Way, World, measure, millis,
+    Change, Measured, Picture, Recording, Row, Sample, Scenario, Way, World, measure, millis,
 };
 
 use crate::ear::Ear;
@@ -94,8 +94,8 @@ fn as_millis(span: Duration) -> f64 {
 }
 
 /// Plays one scenario.
-fn play(scenario: &Scenario) -> Recording {
-    let lab = Lab::seeded(SEED);
+fn play(scenario: &Scenario, seed: u64) -> Recording {
+    let lab = Lab::seeded(seed);
     let room = lab.room("standup");
     let mut seats: BTreeMap<String, Seat> = BTreeMap::new();
     let mut names = BTreeMap::new();
@@ -235,6 +235,21 @@ fn folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("lab")
 }
 
+/// The figures of a scenario, means over all its runs. What did not happen in one of them has no mean.
+fn measured(scenario: &Scenario) -> Vec<Measured> {
+    let run = |number| measure(scenario, &play(scenario, SEED + number));
+    let mut figures = run(0);
+    for other in (1..scenario.runs).map(run) {
+        for (sum, one) in figures.iter_mut().zip(other) {
+            sum.value = sum.value.zip(one.value).map(|(sum, one)| sum + one);
+        }
+    }
+    for figure in &mut figures {
+        figure.value = figure.value.map(|sum| sum / scenario.runs as f64);
+    }
+    figures
+}
+
 /// Plays every scenario of a file and complains of each figure beyond its bound.
 fn hold(file: &str) {
     let all = Scenario::all(&folder()).expect("scenarios");
@@ -246,7 +261,7 @@ fn hold(file: &str) {
             continue;
         }
         count += 1;
-        let figures = measure(scenario, &play(scenario));
+        let figures = measured(scenario);
         for one in figures
             .iter()
             .filter(|one| !one.is_as_reached(World::Simulator))

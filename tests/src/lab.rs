@@ -40,6 +40,13 @@ pub struct Scenario {
     /// Worlds in which it cannot be played, and why.
     #[serde(default)]
     pub not_in: BTreeMap<World, String>,
+    /// Simulated runs, each from a seed of its own, of which the figures are means: where chance decides, one says little.
+    #[serde(default = "one")]
+    pub runs: u64,
+}
+
+const fn one() -> u64 {
+    1
 }
 
 /// Somebody in the call.
@@ -237,6 +244,9 @@ pub struct Variant {
     /// Downloads something from this second on.
     #[serde(default)]
     pub downloads: Option<f64>,
+    /// As in the scenario.
+    #[serde(default = "one")]
+    pub runs: u64,
     /// Figures that this variant has beside the others.
     #[serde(default)]
     pub figures: Vec<Figure>,
@@ -365,6 +375,7 @@ impl Scenario {
         let with = |variant: &Variant| {
             let mut scenario = self.clone();
             scenario.variants.clear();
+            scenario.runs = scenario.runs.max(variant.runs);
             scenario.says = format!("{}: {}", self.says, variant.name);
             if let Some(person) = scenario.people.get_mut(&variant.who) {
                 person.up = person.up.over(variant.up);

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+/// Bytes of IPv4 and UDP around a packet. They take room on the line as well (libwebrtc: `WebRTC-SendSideBwe-WithOverhead`), and with sound and
+/// padding, whose packets are small, a tenth of it.
+pub(crate) const IP_UDP: u16 = 28;
+
 /// Bits per second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct Bitrate(pub u64);

@@ -6,11 +6,12 @@
 //! Constants carry the names they have there. What differs is said where it stands: overuse has to survive a look at jitter, the rate
 //! resumes when the queue has drained, and loss is weighed by evidence.
 //!
-//! Rates are of datagrams' payloads: RTP with header and tag, without UDP and IP. Pure: no clock and no randomness, and after the first
+//! Rates are of IP packets, as those of lines are. Pure: no clock and no randomness, and after the first
 //! packet no allocation. Does not decide what is sent (allocator) nor when (pacer), and does not make padding (`padding`).
 
 mod acked;
 mod arrival;
+mod floor;
 mod groups;
 mod limit;
 mod loss;
@@ -24,10 +25,11 @@ mod surge;
 #[cfg(test)]
 mod tests;
 mod trend;
+mod view;
 
 use std::time::Duration;
 
-use crate::bitrate::Bitrate;
+use crate::bitrate::{Bitrate, IP_UDP};
 use crate::rtcp::{TICK_MICROS, TransportFeedback};
 use crate::time::Tick;
 
@@ -43,6 +45,7 @@ use reported::Reported;
 use sent::{Fate, History, Sent};
 use surge::Surge;
 use trend::Trend;
+pub(crate) use view::EstimateView;
 
 /// Where an estimate begins when nothing is known: libwebrtc's `kDefaultStartBitrateBps`. On a slow line more would do harm before the
 /// first feedback; on a fast one the first probes lift it within two round trips.
@@ -82,6 +85,9 @@ const LEAP: f64 = 1.2;
 /// A probe that has raised the estimate by so much is followed by another.
 const WORTHWHILE: f64 = 1.1;
 
+/// A queue that has not swayed for so long is none: the way has become longer. The first where sending less has not shortened it.
+const UNSWAYING: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(4));
+
 /// Milliseconds of queue that a probe may leave.
 const PROBE_QUEUE: f64 = 60.0;
 
@@ -112,23 +118,6 @@ pub(crate) enum Kind {
     Media,
     /// Sent only to see whether it arrives.
     Padding,
-}
-
-/// An estimate and what it rests on.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct EstimateView {
-    /// What may be sent.
-    pub(crate) target: Bitrate,
-    /// What arrives; `None` until it was measured.
-    pub(crate) acked: Option<Bitrate>,
-    /// Share of packets lost in the last second, 0 to 1.
-    pub(crate) loss: f64,
-    pub(crate) round_trip: Option<Duration>,
-    /// Time that packets wait on the line.
-    pub(crate) queueing: Duration,
-    pub(crate) usage: Usage,
-    /// The leg sends so little that the line could be better than the estimate.
-    pub(crate) is_limited: bool,
 }
 
 /// Estimates one leg.
@@ -230,6 +219,7 @@ impl Estimator {
     /// Notes that a datagram of `bytes` went out under this transport-wide sequence number.
     #[inline]
     pub(crate) fn note_sent(&mut self, seq: u16, bytes: usize, kind: Kind, now: Tick) {
+        let bytes = bytes + usize::from(IP_UDP);
         if kind == Kind::Media {
             self.limit.note(bytes);
         }
@@ -438,8 +428,15 @@ impl Estimator {
             self.round_trip.unwrap_or(ROUND_TRIP),
             now,
         );
-        self.is_crowded = verdict.is_crowded;
-        verdict.needs_test
+        let steady = self.queueing.steady();
+        let is_longer_way = self.loss.recent() < OVERFLOWING
+            && (verdict.is_crowded && steady > UNSWAYING.0
+                || verdict.needs_test && steady > UNSWAYING.1);
+        if is_longer_way {
+            self.queueing.rebase();
+        }
+        self.is_crowded = verdict.is_crowded && !is_longer_way;
+        verdict.needs_test && !is_longer_way
     }
 
     fn conclude_probes(&mut self, now: Tick) {
@@ -557,24 +554,6 @@ impl Estimator {
     pub(crate) fn budget(&self) -> Option<Bitrate> {
         let is_known = self.has_feedback || self.expects_feedback || self.reported.has_any();
         (is_known && !self.is_untried).then(|| self.target())
-    }
-
-    /// The estimate and what it rests on.
-    pub(crate) fn view(&self) -> EstimateView {
-        let loss = if self.has_feedback {
-            self.loss.recent()
-        } else {
-            self.reported.loss()
-        };
-        EstimateView {
-            target: self.target(),
-            acked: self.acked.average().map(bitrate),
-            loss,
-            round_trip: self.round_trip,
-            queueing: Duration::from_secs_f64(self.queueing.delay().clamp(0.0, 1e6) / 1000.0),
-            usage: self.usage,
-            is_limited: self.limit.is_limited(),
-        }
     }
 }
 

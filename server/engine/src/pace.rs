@@ -106,7 +106,7 @@ impl Pacer {
         now >= self.held_until && !self.repair.is_busy_beyond(REPAIR_BURST, now)
     }
 
-    /// Counts a packet of `bytes` with RTP header and tag, as estimates do.
+    /// Counts a packet of `bytes` on the line, as estimates do.
     pub(crate) fn charge(&mut self, bytes: u32, now: Tick) {
         self.media.charge(bytes, now);
     }

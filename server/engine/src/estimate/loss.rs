@@ -25,9 +25,10 @@ const RECENT: usize = 4;
 const HARMLESS: f64 = 0.02;
 
 /// The cap: loss above the offset, times the rate, stays below the balance (`InstantUpperBoundLossOffset`, `InstantUpperBoundBandwidthBalance`,
-/// which is 75 kb/s: a radio link that loses a tenth would then not get the largest layer of a usual ladder).
+/// which is 75 kb/s: a radio link that loses a tenth by chance, and now and then an eighth, would then not get the largest layer of a usual
+/// ladder. With 100 kb/s the simulator has 24 pictures a second at 10 % loss, with this the 30 that are sent).
 const OFFSET: f64 = 0.05;
-const BALANCE: f64 = 100_000.0;
+const BALANCE: f64 = 120_000.0;
 
 /// The cap takes at most so much of what arrived at a time.
 const MAX_CUT: f64 = 0.85;

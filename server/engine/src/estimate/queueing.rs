@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::floor::Floor;
 use super::groups::Delta;
 
 /// Groups remembered: the longest window, and what a leg sends in it.
@@ -44,6 +45,7 @@ pub(super) struct Queueing {
     next: usize,
     len: usize,
     base: Option<Base>,
+    floor: Floor,
     mean: f64,
     deviation: f64,
     /// Longest usual wait in milliseconds, as of now, of a moment ago, and before that.
@@ -74,6 +76,7 @@ impl Default for Queueing {
             next: 0,
             len: 0,
             base: None,
+            floor: Floor::default(),
             mean: 0.0,
             deviation: 0.0,
             swing: 0.0,
@@ -102,6 +105,7 @@ impl Queueing {
         if let Some(place) = self.groups.get_mut(self.next) {
             *place = (delta.at, delta.transit);
         }
+        self.floor.add(delta.at, delta.transit);
         self.next = (self.next + 1) % GROUPS;
         self.len = (self.len + 1).min(GROUPS);
         let base = self.base.get_or_insert(Base {
@@ -136,6 +140,23 @@ impl Queueing {
         }
         if self.delay() < EMPTY_MILLIS + EMPTY_DEVIATIONS * self.deviation {
             self.emptied_at = delta.at;
+        }
+    }
+
+    /// For how long the fastest packets have all taken the same time.
+    pub(super) fn steady(&self) -> Duration {
+        self.floor.steady()
+    }
+
+    /// What the fastest packets take now is what the line takes without a queue.
+    pub(super) fn rebase(&mut self) {
+        if let Some(least) = self.floor.least() {
+            self.base = Some(Base {
+                since: self.last_at,
+                current: least,
+                before: least,
+            });
+            self.emptied_at = self.last_at;
         }
     }
 

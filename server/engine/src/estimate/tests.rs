@@ -53,6 +53,23 @@ fn a_steady_line_is_estimated_within_85_to_110_percent() {
     }
 }
 
+#[test]
+fn a_way_that_has_become_longer_is_no_queue() {
+    for seed in 1..=4 {
+        let mut call = call(MBIT, 20, seed);
+        call.most = 0.5 * MBIT;
+        call.run(s(8));
+        call.line.delay += ms(50);
+        call.run(s(10));
+        let wait = call.estimator.view().queueing;
+        assert!(wait < ms(30), "seed {seed}: it takes {wait:?} for a queue");
+        call.run(s(20));
+        let mean = call.mean(s(20)) / MBIT;
+        println!("seed {seed}: {mean:.2}");
+        assert!(mean > 0.85, "seed {seed}: {mean:.2}");
+    }
+}
+
 /// What the call got of the line beside a download, and how much of it the two used, in the minute after the first 20 s.
 fn share(rate: f64, round_trip: u64, queue: Duration, seed: u64) -> (f64, f64) {
     let mut call = call(rate, round_trip, seed);

@@ -4,15 +4,15 @@
 
 use std::time::Duration;
 
-use crate::bitrate::Bitrate;
+use crate::bitrate::{Bitrate, IP_UDP};
 use crate::codec::Peek;
 use crate::time::Tick;
 
 /// Spatial and temporal layers that are told apart; higher ones count as the highest.
 pub(crate) const LAYERS: usize = 4;
 
-/// Header, CSRC, extensions and tag of a forwarded packet, in bytes.
-pub(crate) const OVERHEAD: u32 = 44;
+/// Header, CSRC, extensions and tag of a forwarded packet and what is around it on the line, in bytes.
+pub(crate) const OVERHEAD: u32 = 44 + IP_UDP as u32;
 
 /// Rates are those of about the last two seconds: a keyframe must not look like a change.
 const WINDOW: Duration = Duration::from_millis(2000);

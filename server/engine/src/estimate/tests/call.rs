@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::line::Line;
 use super::tcp::{SEGMENT, Tcp};
-use crate::bitrate::Bitrate;
+use crate::bitrate::{Bitrate, IP_UDP};
 use crate::estimate::{Estimator, Kind};
 use crate::rtcp::{self, RtcpPacket};
 use crate::rtp::{Ssrc, seq};
@@ -247,8 +247,10 @@ impl Call {
         }
     }
 
+    /// `bytes` are those of the IP packet.
     fn send_one(&mut self, bytes: usize, kind: Kind) {
-        self.estimator.note_sent(self.seq, bytes, kind, self.now);
+        let datagram = bytes - usize::from(IP_UDP);
+        self.estimator.note_sent(self.seq, datagram, kind, self.now);
         let packet = Packet::Media {
             seq: self.seq,
             bytes,
