@@ -35,10 +35,11 @@ let excused = 0;
 for (const story of wanted) {
   const started = Date.now();
   const seconds = () => ((Date.now() - started) / 1000).toFixed(1);
+  const told = () => `, processors idle for ${Math.round(100 * witness.idlePart({ from: started, to: Date.now() }))} %`;
   try {
     await tellFairly(story);
     counts.passed += 1;
-    if (!options.inside) console.log(`ok      ${story.name} (${seconds()} s)`);
+    if (!options.inside) console.log(`ok      ${story.name} (${seconds()} s${told()})`);
   } catch (error) {
     const isSkip = error.name === 'Skip';
     counts[isSkip ? 'skipped' : 'failed'] += 1;
@@ -62,7 +63,11 @@ async function tellFairly(story) {
     await tell(story);
   } catch (error) {
     const excuse = error instanceof TooLate ? error.excuse(witness) : null;
-    if (excuse === null || excused >= MOST_EXCUSED) throw error;
+    if (excuse === null || excused >= MOST_EXCUSED) {
+      // What the machine did meanwhile helps to judge the complaint.
+      if (error instanceof TooLate) error.message += `\nprocessors were idle for ${(100 * witness.idlePart(error.window)).toFixed(1)} %`;
+      throw error;
+    }
     excused += 1;
     console.log(`AGAIN   ${story.name}: ${error.message.split('\n', 1)[0]}; ${excuse}`);
     await tell(story);

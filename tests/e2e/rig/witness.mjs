@@ -1,6 +1,7 @@
-// Watches the machine while stories are told: somebody who wants a processor for a moment a hundred times a second, and notes when none came.
-// Knows nothing of Baton, so it cannot excuse it.
+// Watches the machine while stories are told: somebody who wants a processor for a moment a hundred times a second, and notes when none came;
+// and how long processors had nothing to do. Knows nothing of Baton, so it cannot excuse it.
 
+import { cpus } from 'node:os';
 import { Worker, isMainThread, parentPort } from 'node:worker_threads';
 
 const LOOK_EVERY_MS = 10;
@@ -9,8 +10,14 @@ const LATE_MS = 40;
 /** One wait of this length, or so large a part of a time, holds up everybody: a quiet machine of two processors stays below a fiftieth. */
 const STALL_MS = 150;
 const STALLED_PART = 0.1;
-/** Stalls that are remembered: a story has far fewer. */
+/** Where processors are idle for less of a time than this, or taken away, what is late waited for one: usually it is a fifth and more. */
+const SPENT_PART = 0.03;
+/** Stalls, and looks at the processors, that are remembered: a story has far fewer. */
 const MOST_STALLS = 10_000;
+const IDLE_EVERY_MS = 250;
+
+/** Milliseconds that all processors together have been idle so far. */
+const idle = () => cpus().reduce((sum, { times }) => sum + times.idle, 0);
 
 if (!isMainThread) {
   let at = Date.now();
@@ -23,11 +30,21 @@ if (!isMainThread) {
 
 export class Witness {
   #stalls = [];
+  #idles = [{ at: Date.now(), idle: idle() }];
   #worker = new Worker(new URL(import.meta.url));
 
   constructor() {
     this.#worker.on('message', (stall) => (this.#stalls = [...this.#stalls.slice(1 - MOST_STALLS), stall]));
     this.#worker.unref();
+    setInterval(() => (this.#idles = [...this.#idles.slice(1 - MOST_STALLS), { at: Date.now(), idle: idle() }]), IDLE_EVERY_MS).unref();
+  }
+
+  /** Part of a time in which processors had nothing to do; what a hypervisor took is none of it. */
+  idlePart({ from, to }) {
+    const first = this.#idles.findLast(({ at }) => at <= from) ?? this.#idles[0];
+    const last = { at: Date.now(), idle: idle() };
+    const end = this.#idles.find(({ at }) => at >= to) ?? last;
+    return (end.idle - first.idle) / (Math.max(1, end.at - first.at) * cpus().length);
   }
 
   /** How long no processor came within a time: the longest wait and all of them, in milliseconds. */
@@ -48,7 +65,8 @@ export class TooLate extends Error {
   excuse(witness) {
     const span = this.window.to - this.window.from;
     const { longest, sum } = witness.stalls(this.window);
-    if (longest < STALL_MS && sum < span * STALLED_PART) return null;
-    return `the machine gave no processor for up to ${longest} ms, ${sum} of ${span} ms in all`;
+    const idlePart = witness.idlePart(this.window);
+    if (longest < STALL_MS && sum < span * STALLED_PART && idlePart > SPENT_PART) return null;
+    return `the machine gave no processor for up to ${longest} ms, ${sum} of ${span} ms in all; processors were idle for ${(100 * idlePart).toFixed(1)} %`;
   }
 }
