@@ -113,14 +113,15 @@ fi
 step "npm packages of the page" node_packages web
 counted "page checks" npm --prefix web run check
 step "rust formatting" cargo fmt --all --check
-step "rust lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 if [[ $what == check ]]; then
+  step "rust lints" cargo clippy --workspace --all-targets --locked -- -D warnings
   exit
 fi
 
 prepare
+export RUSTC_WORKSPACE_WRAPPER="$PWD/tests/lints.sh"
 # With all targets at once programs and tests share their libraries: programs alone would want some of them with other features.
-step "compile" cargo build --workspace --locked --all-targets
+step "rust lints and compile" cargo build --workspace --locked --all-targets
 counted "rust tests" cargo test --workspace --locked --no-fail-fast
 counted "stories in real browsers" env BATON_BIN="$target/debug/baton" node tests/e2e/run.mjs
 
