@@ -117,6 +117,10 @@ pub(crate) struct Allocator {
     order: Vec<usize>,
 }
 
+/// A picture that is paused comes back early in its smallest form where the line is taken to carry so many times all that is sent then:
+/// beside a download an estimate falls and rises every few seconds, and never is that too much.
+const AMPLE: u64 = 3;
+
 /// What there is to divide.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line {
@@ -126,6 +130,8 @@ pub(crate) struct Line {
     pub(crate) sound: Bitrate,
     /// Nothing failed lately.
     pub(crate) may_rise: bool,
+    /// Nothing failed a moment ago: what is paused may come back where there is ample room for it.
+    pub(crate) may_return: bool,
     /// Nothing queues or is lost.
     pub(crate) is_calm: bool,
 }
@@ -141,6 +147,8 @@ struct Limits {
     raise: u64,
     /// Nothing is raised for now.
     may_rise: bool,
+    /// What is paused may come back.
+    may_return: bool,
 }
 
 impl Allocator {
@@ -212,6 +220,7 @@ impl Allocator {
             keep: room,
             raise: budget.map_or(u64::MAX, |_| without_headroom(room)),
             may_rise: false,
+            may_return: line.may_return,
         };
         let mut used = self.fill(limits);
         let fell = self.views.iter().any(View::fell);
@@ -313,8 +322,10 @@ impl Allocator {
             };
             total <= keep
         } else {
+            let is_back = view.held == 0 && view.given == 0 && limits.may_return;
+            let is_ample = is_back && total.saturating_mul(AMPLE) <= limits.raise;
             // A view that never had more than its first picture need not wait for others' failures.
-            (limits.may_rise || view.is_fresh) && total <= limits.raise
+            (limits.may_rise || view.is_fresh || is_ample) && total <= limits.raise
         };
         let Some(view) = self.views.get_mut(number) else {
             return false;

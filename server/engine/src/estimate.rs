@@ -424,7 +424,7 @@ impl Estimator {
         let verdict = standing::judge(
             self.queueing.standing(),
             self.queueing.delay(),
-            self.rate.lowered(),
+            self.rate.trials(),
             self.round_trip.unwrap_or(ROUND_TRIP),
             now,
         );

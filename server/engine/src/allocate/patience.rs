@@ -42,6 +42,11 @@ impl Patience {
         now >= self.until
     }
 
+    /// May something paused come back that has ample room?
+    pub(crate) fn may_return(&self, now: Tick) -> bool {
+        self.fell.is_none_or(|fell| now >= fell + FIRST)
+    }
+
     /// Something was raised.
     pub(crate) fn note_rise(&mut self, now: Tick) {
         self.rose = Some(now);

@@ -57,6 +57,7 @@ fn run(
         budget: kbps.map(Bitrate::from_kbps),
         sound,
         may_rise,
+        may_return: may_rise,
         is_calm: false,
     });
     let targets: Vec<_> = (0..views.len())
@@ -83,11 +84,32 @@ fn beside_a_screen(kbps: u64, before: Target, is_calm: bool) -> (bool, bool) {
         budget: Some(Bitrate::from_kbps(500)),
         sound: Bitrate::from_kbps(40),
         may_rise: true,
+        may_return: true,
         is_calm,
     });
     let is_shown = |view| allocator.target(view) != Target::Paused;
     assert!(!is_calm || outcome.given.0 <= 750 * KBPS);
     (is_shown(1), is_shown(0))
+}
+
+#[test]
+fn what_is_paused_comes_back_early_where_there_is_ample_room() {
+    let back = |kbps, may_return| {
+        let mut allocator = Allocator::default();
+        allocator.add(NOBODY, Target::Paused, camera().into_iter());
+        allocator.allocate(&Line {
+            budget: Some(Bitrate::from_kbps(kbps)),
+            sound: Bitrate::from_kbps(40),
+            may_rise: false,
+            may_return,
+            is_calm: true,
+        });
+        allocator.target(0)
+    };
+    let least = camera()[0].quality;
+    assert_eq!(back(500, true), Target::UpTo(least));
+    assert_eq!(back(500, false), Target::Paused);
+    assert_eq!(back(250, true), Target::Paused);
 }
 
 #[test]

@@ -45,6 +45,9 @@ const PICTURES: f64 = 30.0;
 /// Least additive growth, in bits per second each second (libwebrtc).
 const MIN_GROWTH: f64 = 4_000.0;
 
+/// Decreases within so long are one attempt to empty the queue.
+const SERIES: Duration = Duration::from_secs(10);
+
 /// Milliseconds of queue that count as none.
 const EMPTY_QUEUE: f64 = 10.0;
 
@@ -101,6 +104,8 @@ pub(super) struct RateControl {
     capacity: Capacity,
     drain: Drain,
     lowered: Option<Lowered>,
+    /// The first decrease since the queue was last empty, of the last [`SERIES`].
+    first: Option<Lowered>,
     updated: Option<Tick>,
 }
 
@@ -112,6 +117,7 @@ impl RateControl {
             capacity: Capacity::default(),
             drain: Drain::No,
             lowered: None,
+            first: None,
             updated: None,
         }
     }
@@ -140,6 +146,11 @@ impl RateControl {
         self.lowered
     }
 
+    /// Decreases whose effect tells whose queue it is. One after the other would put that off for ever, so the first comes first.
+    pub(super) fn trials(&self) -> [Option<Lowered>; 2] {
+        [self.first, self.lowered]
+    }
+
     /// Does a queue drain that a break-in has left?
     pub(super) fn is_draining_surge(&self) -> bool {
         self.drain == Drain::Surge
@@ -151,6 +162,9 @@ impl RateControl {
         self.updated = Some(now);
         if let Some(acked) = report.acked {
             self.capacity.forget_if_exceeded(acked);
+        }
+        if report.queue < EMPTY_QUEUE {
+            self.first = None;
         }
         if report.is_overflowing && self.is_past(OVERFLOW_PAUSE, now) {
             self.target *= OVERFLOW;
@@ -218,10 +232,13 @@ impl RateControl {
     }
 
     fn note_lowered(&mut self, report: &Report, now: Tick) {
-        self.lowered = Some(Lowered {
+        let lowered = Lowered {
             at: now,
             queue: report.queue,
-        });
+        };
+        self.lowered = Some(lowered);
+        let is_going_on = |first: &Lowered| now.since(first.at) < SERIES;
+        self.first = self.first.filter(is_going_on).or(Some(lowered));
     }
 
     fn is_past(&self, pause: Duration, now: Tick) -> bool {

@@ -24,11 +24,11 @@ pub(super) struct Standing {
     pub(super) is_crowded: bool,
 }
 
-/// Judges a queue that has stood for so long and keeps packets waiting for `queue` milliseconds.
+/// Judges a queue that has stood for so long and keeps packets waiting for `queue` milliseconds, by what became of it after `trials`.
 pub(super) fn judge(
     stood: Duration,
     queue: f64,
-    lowered: Option<Lowered>,
+    trials: [Option<Lowered>; 2],
     round_trip: Duration,
     now: Tick,
 ) -> Standing {
@@ -36,7 +36,8 @@ pub(super) fn judge(
         return Standing::default();
     }
     let within = stood.min(RETEST);
-    let Some(lowered) = lowered.filter(|lowered| now.since(lowered.at) < within) else {
+    let mut trials = trials.into_iter().flatten();
+    let Some(lowered) = trials.find(|lowered| now.since(lowered.at) < within) else {
         return Standing {
             needs_test: true,
             is_crowded: false,

@@ -77,6 +77,7 @@ impl Room {
             budget: ceiling,
             sound: leg.allotment.sound,
             may_rise: leg.allotment.patience.may_rise(now),
+            may_return: leg.allotment.patience.may_return(now),
             is_calm: leg.estimator.is_calm(),
         });
         if ceiling.is_some() && outcome.fell {
