@@ -36,22 +36,27 @@ pub(super) fn judge(
         return Standing::default();
     }
     let within = stood.min(RETEST);
-    let mut trials = trials.into_iter().flatten();
-    let Some(lowered) = trials.find(|lowered| now.since(lowered.at) < within) else {
+    let is_recent = |trial: &Lowered| now.since(trial.at) < within;
+    let Some(last) = trials.into_iter().flatten().rfind(is_recent) else {
         return Standing {
             needs_test: true,
             is_crowded: false,
         };
     };
-    let since = now.since(lowered.at);
-    let effective = since.saturating_sub(2 * round_trip);
-    if effective <= LOWERED {
-        return Standing::default();
-    }
-    let expected = drained(effective).min(lowered.queue);
-    let is_crowded = (-MAX_GROWTH..0.5 * expected).contains(&(lowered.queue - queue));
+    let is_in_vain = |trial: &Lowered| {
+        let effective = now.since(trial.at).saturating_sub(2 * round_trip);
+        let expected = drained(effective).min(trial.queue);
+        let shrunk = trial.queue - queue;
+        effective > LOWERED && (-MAX_GROWTH..0.5 * expected).contains(&shrunk)
+    };
+    let is_crowded = trials
+        .iter()
+        .flatten()
+        .any(|trial| is_recent(trial) && is_in_vain(trial));
+    let since = now.since(last.at);
+    let is_over = since > STANDING && since > 2 * round_trip + LOWERED;
     Standing {
-        needs_test: !is_crowded && since > STANDING,
+        needs_test: is_over && !is_crowded,
         is_crowded,
     }
 }
