@@ -25,8 +25,8 @@ function look() {
 
 export const begin = (person) => person.evaluate(look);
 
-/** Everything seen so far. */
-export const seen = (person) => person.evaluate(() => window.samples ?? []);
+/** Everything seen so far. As text: of an object that occurs twice WebDriver BiDi says the second time only that it did. */
+export const seen = async (person) => JSON.parse(await person.evaluate(() => JSON.stringify(window.samples ?? [])));
 
 /**
  * Samples as figures need them. `names`: by number of the participant. `voice`: whose voice is listened to. `waits`: milliseconds that packets
