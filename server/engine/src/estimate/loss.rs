@@ -26,7 +26,7 @@ const HARMLESS: f64 = 0.02;
 
 /// The cap: loss above the offset, times the rate, stays below the balance (`InstantUpperBoundLossOffset`, `InstantUpperBoundBandwidthBalance`,
 /// which is 75 kb/s: a radio link that loses a tenth by chance, and now and then an eighth, would then not get the largest layer of a usual
-/// ladder. With 100 kb/s the simulator has 24 pictures a second at 10 % loss, with this the 30 that are sent).
+/// ladder. With 100 kb/s the simulator has 24 pictures a second at 10 % loss, with this 29 or 30, as many as are sent).
 const OFFSET: f64 = 0.05;
 const BALANCE: f64 = 120_000.0;
 

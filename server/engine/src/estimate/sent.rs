@@ -90,21 +90,40 @@ impl History {
     }
 }
 
+const _: () = assert!(size_of::<Option<Sent>>() == 16);
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn sent(seq: u16, at: Tick) -> Sent {
+        Sent {
+            at,
+            seq,
+            bytes: 1200,
+            probe: None,
+            fate: Fate::Unknown,
+            is_limited: false,
+        }
+    }
+
+    #[test]
+    fn a_packet_is_found_until_another_takes_its_place() {
+        let sent = |seq: u16| sent(seq, Tick(u64::from(seq)));
+        let mut history = History::default();
+        assert_eq!(history.find(7), None, "nothing was sent");
+        history.note(sent(7));
+        assert_eq!(history.find(7).copied(), Some(sent(7)));
+        assert_eq!(history.find(7 + 2048), None, "not that one");
+        history.note(sent(7 + 2048));
+        assert_eq!(history.find(7), None, "overwritten");
+    }
+
     fn noted(history: &mut History, from: u16, count: u16, micros: u64) {
         for number in 0..count {
             let seq = from.wrapping_add(number);
-            history.note(Sent {
-                at: Tick(u64::from(seq.wrapping_sub(u16::MAX - 100)) * micros),
-                seq,
-                bytes: 1000,
-                probe: None,
-                fate: Fate::Unknown,
-                is_limited: false,
-            });
+            let passed = u64::from(seq.wrapping_sub(u16::MAX - 100));
+            history.note(sent(seq, Tick(passed * micros)));
         }
     }
 
