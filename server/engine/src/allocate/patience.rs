@@ -70,6 +70,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_paused_may_return_two_seconds_after_the_last_fall() {
+        let (mut patience, now) = (Patience::default(), Tick(1_000_000));
+        assert!(patience.may_return(now));
+        for _ in 0..4 {
+            patience.note_rise(now);
+            patience.note_fall(now);
+        }
+        assert!(!patience.may_return(now + Duration::from_millis(1999)));
+        assert!(patience.may_return(now + FIRST));
+        assert!(!patience.may_rise(now + FIRST), "better pictures wait");
+    }
+
+    #[test]
     fn each_failure_doubles_the_pause_and_time_forgives() {
         let mut patience = Patience::default();
         let mut now = Tick(1_000_000);

@@ -346,3 +346,36 @@ impl Capacity {
         3.0 * (self.variance * rate / 1000.0).sqrt() * 1000.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(usage: Usage, queue: f64) -> Report {
+        Report {
+            usage,
+            acked: Some(800_000.0),
+            newest: Some(800_000.0),
+            is_surging: false,
+            sends_little: false,
+            is_overflowing: false,
+            is_held_back: true,
+            is_limited: false,
+            queue,
+            round_trip: Duration::from_millis(200),
+            can_probe: true,
+        }
+    }
+
+    #[test]
+    fn the_first_decrease_is_known_until_the_queue_is_empty() {
+        let mut rate = RateControl::new(1e6);
+        let (first, second) = (Tick(1_000_000), Tick(2_500_000));
+        rate.update(&report(Usage::Over, 130.0), first);
+        rate.update(&report(Usage::Over, 130.0), second);
+        let at = |rate: &RateControl| rate.trials().map(|trial| trial.map(|one| one.at));
+        assert_eq!(at(&rate), [Some(first), Some(second)]);
+        rate.update(&report(Usage::Normal, 0.0), Tick(3_000_000));
+        assert_eq!(at(&rate), [None, Some(second)]);
+    }
+}

@@ -60,3 +60,28 @@ pub(super) fn judge(
         is_crowded,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decreases_one_after_the_other_do_not_put_the_verdict_off() {
+        let now = Tick(60_000_000);
+        let lowered = |ago: u64| {
+            let at = now - Duration::from_millis(ago);
+            Some(Lowered { at, queue: 130.0 })
+        };
+        let verdict = |trials| {
+            let (stood, round_trip) = (Duration::from_secs(8), Duration::from_millis(320));
+            judge(stood, 130.0, trials, round_trip, now)
+        };
+        let crowded = Standing {
+            needs_test: false,
+            is_crowded: true,
+        };
+        assert_eq!(verdict([None, lowered(1500)]), Standing::default());
+        assert_eq!(verdict([lowered(6000), lowered(1500)]), crowded);
+        assert!(verdict([lowered(9000), None]).needs_test, "too long ago");
+    }
+}
