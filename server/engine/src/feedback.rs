@@ -12,8 +12,9 @@ use crate::leg::Leg;
 use crate::publication::Publication;
 use crate::rtcp::{self, Ntp, ReportBlock, RtcpPacket};
 use crate::rtp::Ssrc;
+use crate::rtp::extension::ExtensionKind;
 use crate::slab::Slab;
-use crate::slot::Repair;
+use crate::slot::{Receiver, Repair};
 use crate::stats::Stats;
 use crate::time::Tick;
 
@@ -144,7 +145,11 @@ impl Leg {
         now: Tick,
         stats: &mut Stats,
     ) -> bool {
-        let round_trip = self.round_trip();
+        let descriptor = self.maps_out.video.id(ExtensionKind::DependencyDescriptor);
+        let receiver = Receiver {
+            round_trip: self.round_trip(),
+            reads_descriptors: descriptor.is_some(),
+        };
         let Some((index, slot)) = self
             .slots
             .iter_mut()
@@ -158,7 +163,7 @@ impl Leg {
         let (Some(publication), Ok(index)) = (publication, u16::try_from(index)) else {
             return false;
         };
-        let line = (&mut self.pacer, round_trip);
+        let line = (&mut self.pacer, receiver);
         match slot.retransmit(index, seq, publication, line, now, &mut self.outbox) {
             Repair::Repeats => {
                 stats.rtx_out += 1;

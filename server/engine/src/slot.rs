@@ -24,7 +24,7 @@ use crate::slab::Key;
 use crate::stats::Stats;
 use crate::time::Tick;
 
-pub(crate) use repair::Repair;
+pub(crate) use repair::{Receiver, Repair};
 use trim::{Passage, Trim};
 
 /// A picture that waited for the line so long is sent without its higher temporal layers.

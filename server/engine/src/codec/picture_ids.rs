@@ -61,6 +61,20 @@ pub enum PictureIds {
     },
 }
 
+impl PictureIds {
+    /// Can a receiver tell from them that a picture is missed by no other? Without them it takes each for the base of the next one
+    /// (libwebrtc's `RtpSeqNumOnlyRefFinder`).
+    pub fn tell_layers(self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Vp8 {
+                picture_id, tl0, ..
+            } => picture_id.is_some() && tl0.is_some(),
+            Self::Vp9 { picture_id, .. } => picture_id.is_some(),
+        }
+    }
+}
+
 /// Reads a picture id: M, then 7 or 15 bits (RFC 7741 section 4.2, RFC 9628 section 4.2).
 pub(super) fn read(bytes: &[u8]) -> Option<PictureId> {
     let (&first, rest) = bytes.split_first()?;

@@ -155,6 +155,29 @@ fn what_is_lost_for_too_long_to_be_repaired_is_replaced_by_a_keyframe() {
 }
 
 #[test]
+fn a_picture_that_no_other_needs_is_missed_by_who_cannot_tell() {
+    for says_so in [true, false] {
+        let mut meeting = Meeting::new(4);
+        let ana = meeting.join("ana", &[Source::Camera], 0);
+        let ben = meeting.join("ben", &[], 1);
+        meeting.say(ben, view(meeting.person(ben), 0, 100, 1280, 720));
+        meeting.publish_frame(ana, 2, true, 4);
+        meeting.publish_enhancement(ana, 2, says_so);
+        meeting.advance(FRAME);
+        let lost = meeting.take_packets(ben)[4].clone();
+        let asked = meeting.keyframes_asked(ana);
+        for _ in 0..6 {
+            meeting.nack(ben, lost.ssrc, lost.seq);
+            meeting.advance(FRAME);
+        }
+        assert_eq!(meeting.take_retransmissions(ben).len(), 3);
+        meeting.advance(Duration::from_millis(600));
+        let keyframes = meeting.keyframes_asked(ana) - asked;
+        assert_eq!(keyframes > 0, !says_so, "{keyframes} keyframes");
+    }
+}
+
+#[test]
 fn mute_takes_effect_at_once_and_unmute_waits_for_a_keyframe() {
     let mut meeting = Meeting::new(5);
     let ana = meeting.join("ana", &[Source::Camera], 0);

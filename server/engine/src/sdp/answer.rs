@@ -7,7 +7,7 @@ use super::media::{
     CodecLine, CodecName, Direction, ExtensionLine, MediaKind, MediaLine, SsrcPair,
 };
 use super::offer::{Fingerprint, IcePassword, Offer, Setup};
-use super::policy::is_extension_kept;
+use super::policy::{DEPENDENCY_DESCRIPTOR, is_extension_kept};
 
 use std::net::SocketAddr;
 
@@ -101,6 +101,14 @@ pub fn answer(
         }
     }
     writer.0
+}
+
+/// Chromium that may send dependency descriptors leaves the picture ids and layers out of VP8, and who reads no descriptors (Firefox) then
+/// takes every picture for the base of the next one: with one that is lost, all that follow wait.
+fn is_harmful(uri: &str, media: &MediaLine) -> bool {
+    let is_sent_only = media.direction == Direction::SendOnly;
+    let first = media.codecs.first().map(|codec| codec.name);
+    uri == DEPENDENCY_DESCRIPTOR && is_sent_only && first == Some(CodecName::Vp8)
 }
 
 struct Writer(String);
@@ -214,11 +222,9 @@ impl Writer {
         for codec in &media.codecs {
             self.codec(codec, media.kind, start_bitrate);
         }
-        for extension in media
-            .extensions
-            .iter()
-            .filter(|e| is_extension_kept(&e.uri))
-        {
+        let kept = media.extensions.iter();
+        let kept = kept.filter(|e| is_extension_kept(&e.uri) && !is_harmful(&e.uri, media));
+        for extension in kept {
             self.extension(extension);
         }
         if is_received && !media.simulcast.rids.is_empty() {

@@ -15,8 +15,12 @@ pub const EXTENSIONS: [&str; 12] = [
     "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time",
     "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay",
     "http://www.webrtc.org/experiments/rtp-hdrext/video-layers-allocation00",
-    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension",
+    DEPENDENCY_DESCRIPTOR,
 ];
+
+/// What of a picture others need, for whoever forwards it (AV1 RTP specification, appendix A).
+pub(super) const DEPENDENCY_DESCRIPTOR: &str =
+    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
 
 /// Is this extension answered?
 #[must_use]

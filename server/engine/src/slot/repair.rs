@@ -26,14 +26,22 @@ pub(crate) enum Repair {
     GivenUp { layer: usize },
 }
 
+/// What matters of the receiver that asks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Receiver {
+    pub(crate) round_trip: Duration,
+    /// It is sent dependency descriptors.
+    pub(crate) reads_descriptors: bool,
+}
+
 impl Slot {
-    /// Lists a retransmission of what was sent as `wire`, if it is still there, may be repeated and is of use after half a `round_trip`.
+    /// Lists a retransmission of what was sent as `wire`, if it is still there, may be repeated and is of use after half a round trip.
     pub(crate) fn retransmit(
         &mut self,
         index: u16,
         wire: u16,
         publication: &Publication,
-        (pacer, round_trip): (&mut Pacer, Duration),
+        (pacer, receiver): (&mut Pacer, Receiver),
         now: Tick,
         out: &mut Vec<Outgoing>,
     ) -> Repair {
@@ -44,13 +52,15 @@ impl Slot {
         let sent = match self.history.retransmit(number, pacer.may_repair(now), now) {
             Ok(sent) => sent,
             Err(Refusal::NotNow) => return Repair::NotNow,
-            Err(Refusal::GivenUp(sent)) => return self.give_up(number, &sent, publication),
+            Err(Refusal::GivenUp(sent)) => {
+                return self.give_up(number, &sent, publication, receiver);
+            }
         };
         let found = find(publication, &sent).filter(|(_, stored)| {
-            now.since(stored.entry.arrival) + round_trip / 2 <= MAX_REPAIR_AGE
+            now.since(stored.entry.arrival) + receiver.round_trip / 2 <= MAX_REPAIR_AGE
         });
         let Some((position, stored)) = found else {
-            return self.give_up(number, &sent, publication);
+            return self.give_up(number, &sent, publication, receiver);
         };
         let Some(codec) = codec_for(&self.codecs, stored.entry.codec, false) else {
             return Repair::NotNow;
@@ -79,13 +89,24 @@ impl Slot {
         Repair::Repeats
     }
 
-    /// Is a packet that will not be repeated missed? Not when a keyframe followed it, nor when no other picture needs its own.
-    fn give_up(&self, number: u64, sent: &Sent, publication: &Publication) -> Repair {
+    /// Is a packet that will not be repeated missed? Not when a keyframe followed it, nor when no other picture needs its own, if the
+    /// receiver can tell: Firefox reads no dependency descriptors, and VP8 beside those says nothing of its layers.
+    fn give_up(
+        &self,
+        number: u64,
+        sent: &Sent,
+        publication: &Publication,
+        receiver: Receiver,
+    ) -> Repair {
         let layer = usize::from(sent.layer);
         let is_behind = self.layer() != Some(layer) || number < self.keyframe_seq;
-        let is_base =
-            find(publication, sent).is_none_or(|(_, stored)| stored.entry.peek.temporal == 0);
-        if is_behind || sent.is_empty || !is_base {
+        let is_spared = find(publication, sent).is_some_and(|(_, stored)| {
+            let peek = &stored.entry.peek;
+            let has_descriptor = receiver.reads_descriptors && !stored.descriptor.is_empty();
+            let can_tell = has_descriptor || peek.ids.tell_layers();
+            can_tell && (sent.is_empty || peek.temporal > 0)
+        });
+        if is_behind || is_spared {
             return Repair::NotNow;
         }
         Repair::GivenUp { layer }

@@ -452,6 +452,24 @@ impl Meeting {
         self.drain();
     }
 
+    /// A VP8 picture of one packet that no base picture needs. `says_so`: its descriptor has the number of its base picture.
+    pub(super) fn publish_enhancement(&mut self, who: Who, layer: usize, says_so: bool) {
+        let state = self.layer(who, layer);
+        state.timestamp = state.timestamp.wrapping_add(2970);
+        state.picture = (state.picture + 1) & 0x7fff;
+        let (timestamp, picture) = (state.timestamp, state.picture);
+        // RFC 7741 section 4.2: X, S; I, L and T; picture id; TL0PICIDX; TID and Y.
+        let mut payload = vec![0x90, 0xa0 | u8::from(says_so) << 6];
+        payload.extend((picture | 0x8000).to_be_bytes());
+        if says_so {
+            payload.push(1);
+        }
+        payload.extend([1 << 6 | 1 << 5, 1]);
+        payload.resize(500, 0);
+        self.send_rtp(who, layer, VP8, timestamp, true, &payload, None);
+        self.drain();
+    }
+
     /// What all legs together may be sent.
     pub(super) fn set_uplink(&mut self, kbps: Option<u64>) {
         self.engine.set_uplink(kbps.map(crate::Bitrate::from_kbps));
