@@ -39,6 +39,7 @@ use crate::slab::{Key, Slab};
 use crate::stats::Stats;
 use crate::time::{Epoch, Tick};
 use crate::transport::Certificate;
+use allotment::Scope;
 
 /// Events that wait for the caller at most; a caller that does not drain loses the oldest.
 const MAX_EVENTS: usize = 4096;
@@ -359,10 +360,12 @@ impl Engine {
             return;
         };
         if room.refresh_due <= now {
-            let speakers_changed = room.refresh(now);
+            let refreshed = room.refresh(now);
             self.share_uplink();
-            self.assign_room(key, now);
-            if speakers_changed {
+            let is_news = refreshed.has_new_speakers || refreshed.has_new_ladders;
+            let scope = if is_news { Scope::All } else { Scope::Restless };
+            self.assign_legs(key, scope, now);
+            if refreshed.has_new_speakers {
                 self.tell_speakers(key, now);
             }
             self.tell_lines(key, now);

@@ -57,6 +57,15 @@ pub(crate) struct Room {
     shared: Shared,
 }
 
+/// What a look at a room found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refreshed {
+    /// Participants have to be told who speaks.
+    pub(crate) has_new_speakers: bool,
+    /// Pictures can be sent in other qualities, or at another cost.
+    pub(crate) has_new_ladders: bool,
+}
+
 impl Room {
     pub(crate) fn new(id: RoomId, epoch: Epoch, now: Tick) -> Self {
         Self {
@@ -114,10 +123,10 @@ impl Room {
         self.legs.is_empty() && !self.term.as_ref().is_some_and(has_part)
     }
 
-    /// Looks at who speaks. True when participants have to be told.
-    pub(crate) fn refresh(&mut self, now: Tick) -> bool {
+    /// Looks at who speaks and what can be sent.
+    pub(crate) fn refresh(&mut self, now: Tick) -> Refreshed {
         self.refresh_due = now + REFRESH;
-        self.measure(now);
+        let has_new_ladders = self.measure(now);
         self.loudness.clear();
         let voices = self
             .publications
@@ -154,9 +163,12 @@ impl Room {
         if let Some((_, others)) = speakers.split_first_mut() {
             others.sort_unstable();
         }
-        let changed = speakers != self.speakers;
+        let has_new_speakers = speakers != self.speakers;
         self.speakers = speakers;
-        changed
+        Refreshed {
+            has_new_speakers,
+            has_new_ladders,
+        }
     }
 
     /// Who speaks, for participants.
@@ -228,6 +240,7 @@ impl Room {
                 .then(a.0.cmp(&b.0))
         });
         let everybody_fits = heard.len() <= room_for;
+        leg.allotment.hears_all = everybody_fits;
         let loudest = heard.get(..room_for.min(heard.len())).unwrap_or_default();
         let is_there = |key: Key| heard.iter().any(|(known, _)| *known == key);
         let is_loud = |key: Key| loudest.iter().any(|(known, _)| *known == key);
