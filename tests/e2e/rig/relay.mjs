@@ -5,13 +5,12 @@ import { once } from 'node:events';
 import { createWriteStream, existsSync } from 'node:fs';
 import { connect } from 'node:net';
 
-import { NET } from './homes.mjs';
+import { NET, RELAY_PORT as PORT } from './homes.mjs';
 import { Skip } from './story.mjs';
 import { until } from './wait.mjs';
 
 const PROGRAM = '/usr/bin/turnserver';
 const SECRET = 'what the relay and the service know';
-const PORT = 3478;
 
 const listens = () => new Promise((resolve) => {
   const socket = connect(PORT, NET.v4, () => { socket.destroy(); resolve(true); });

@@ -179,3 +179,19 @@ story('with a relay outside, a computer behind the worst NAT is reached by every
   await party.served({ Ana: true, Ben: true, Cleo: true, Eve: true });
   await party.sees();
 }, { homes: { Ana: 'symmetric', Ben: 'restricted', Cleo: 'symmetric', Eve: 'blocked' } });
+
+story('guests who get no relay of their own are reached by that of the computer, behind the worst NATs on both sides', async (lab) => {
+  const baton = await lab.baton([], { ...EVERYWHERE, ...await startRelay(lab) });
+  const party = new Party(lab, `http://${NET.v4}:${baton.port('http')}`);
+  party.come('Ana', { offers: true });
+  party.come('Ben');
+  await party.open('Fay');
+  await party.sees();
+  assert.equal((await party.pass('Ana')).moved, true);
+  await party.served({ Ana: true, Ben: true, Fay: true });
+  await party.sees();
+  const { connection } = await party.people.get('Fay').report();
+  lab.note(`Fay's path: ${JSON.stringify(connection.path)}`);
+  assert.equal(connection.path.remote, 'relay', 'Fay is served by the computer, by way of its relay');
+  assert.notEqual(connection.path.local, 'relay', 'and not by one of her own');
+}, { homes: { Ana: 'symmetric', Ben: 'narrow', Fay: 'narrow' } });
