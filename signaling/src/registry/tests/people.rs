@@ -460,7 +460,7 @@ fn whoever_stays_is_told_new_turn_credentials_long_before_the_old_ones_end() {
     let ana = stage.join(ANA, "tea", "Ana");
     let begun = stage.now_s();
     stage.heard(ANA);
-    stage.wait(std::time::Duration::from_secs(24 * 3600));
+    stage.wait(Duration::from_secs(24 * 3600));
     let told = stage.heard(ANA).into_iter();
     let ends = told.filter_map(|message| match message {
         ServiceMessage::IceServers { ice_servers } => ice_servers[0].username.clone(),
