@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream, existsSync } from 'node:fs';
+import { createWriteStream, existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 
 import { NET, RELAY_PORT as PORT } from './homes.mjs';
@@ -17,11 +17,14 @@ const listens = () => new Promise((resolve) => {
   socket.on('error', () => resolve(false));
 });
 
+/** What became of addresses that were lent, as the relay logs it. */
+export const refreshes = (lab) => readFileSync(`${lab.folder}/relay.log`, 'utf8').split('\n').filter((line) => line.includes('refreshed,'));
+
 /** Starts it; gives the settings with which a service sends its participants there. */
 export async function startRelay(lab) {
   if (!existsSync(PROGRAM)) throw new Skip('a relay needs coturn: apt-get install coturn');
   const words = [
-    '-n', `--listening-ip=${NET.v4}`, `--relay-ip=${NET.v4}`, `--listening-port=${PORT}`, '--min-port=50000', '--max-port=50200', '--realm=story',
+    '-n', '--verbose', `--listening-ip=${NET.v4}`, `--relay-ip=${NET.v4}`, `--listening-port=${PORT}`, '--min-port=50000', '--max-port=50200', '--realm=story',
     '--use-auth-secret', `--static-auth-secret=${SECRET}`, '--no-tls', '--no-dtls', '--no-cli', '--log-file=stdout', '--simple-log',
     `--pidfile=${lab.folder}/relay.pid`, `--userdb=${lab.folder}/relay.db`,
   ];

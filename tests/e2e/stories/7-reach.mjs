@@ -6,7 +6,7 @@ import { Baton } from '../rig/baton.mjs';
 import { chromiumIn } from '../rig/browsers.mjs';
 import { Computer } from '../rig/computer.mjs';
 import { NET, homeOf } from '../rig/homes.mjs';
-import { startRelay } from '../rig/relay.mjs';
+import { refreshes, startRelay } from '../rig/relay.mjs';
 import { Router } from '../rig/router.mjs';
 import { story } from '../rig/story.mjs';
 import { until } from '../rig/wait.mjs';
@@ -194,4 +194,6 @@ story('guests who get no relay of their own are reached by that of the computer,
   lab.note(`Fay's path: ${JSON.stringify(connection.path)}`);
   assert.equal(connection.path.remote, 'relay', 'Fay is served by the computer, by way of its relay');
   assert.notEqual(connection.path.local, 'relay', 'and not by one of her own');
+  await party.people.get('Ana').stop();
+  await until('the relay has its address back', 5000, () => refreshes(lab).some((line) => /lifetime=0\b/.test(line)), () => refreshes(lab).join('\n'));
 }, { homes: { Ana: 'symmetric', Ben: 'narrow', Fay: 'narrow' } });
