@@ -17,8 +17,15 @@ const listens = () => new Promise((resolve) => {
   socket.on('error', () => resolve(false));
 });
 
-/** What became of addresses that were lent, as the relay logs it. */
-export const refreshes = (lab) => readFileSync(`${lab.folder}/relay.log`, 'utf8').split('\n').filter((line) => line.includes('refreshed,'));
+/** The addresses that the relay has back: for each how many bytes it passed on between its owner and others. */
+export function returned(lab) {
+  const log = readFileSync(`${lab.folder}/relay.log`, 'utf8');
+  const sessions = [...log.matchAll(/session (\d+): refreshed,.*lifetime=0\b/g)].map(([, session]) => session);
+  return sessions.flatMap((session) => {
+    const usage = log.match(new RegExp(`session ${session}: peer usage: .*rb=(\\d+), .*sb=(\\d+)`));
+    return usage ? [Number(usage[1]) + Number(usage[2])] : [];
+  });
+}
 
 /** Starts it; gives the settings with which a service sends its participants there. */
 export async function startRelay(lab) {
