@@ -2,11 +2,12 @@
 //!
 //! Does not own what they mean to the relay. Nothing is believed here but lengths.
 
+use std::net::SocketAddr;
+use std::ops::Range;
+
 use aws_lc_rs::{constant_time, hmac};
 
 use crate::reflect::{MAGIC_COOKIE, TransactionId, next_attribute, unveil, veil};
-use std::net::SocketAddr;
-use std::ops::Range;
 
 /// Message types (RFC 8656 section 17): a request, which the two bits of the class turn into its response.
 pub(super) const ALLOCATE: u16 = 0x0003;
