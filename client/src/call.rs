@@ -304,6 +304,10 @@ impl Call {
             }
             ServiceMessage::Hosting { hosting } => self.handle_hosting(hosting, now),
             ServiceMessage::HostToken { token } => self.handle_host_token(token),
+            ServiceMessage::IceServers { ice_servers } => {
+                self.ice_servers = ice_servers;
+                self.follow_servers();
+            }
             ServiceMessage::Answer { leg, sdp, .. } => self.handle_answer(leg, sdp),
             ServiceMessage::Participant { participant }
                 if self
@@ -420,7 +424,7 @@ impl Call {
         let &Joined { me, resumed, .. } = joined;
         self.is_joined = true;
         self.ice_servers.clone_from(&joined.ice_servers);
-        self.follow_reflectors();
+        self.follow_servers();
         let key = joined.signing_key.as_deref();
         self.signing_key = key.and_then(SigningKey::parse);
         self.room.get_or_insert_with(|| Room::new(joined));

@@ -9,9 +9,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use baton_protocol::{Epoch, HostId, HostKind, HostRole, ParticipantId, RoomId, StepDownReason};
+use baton_protocol::{
+    Epoch, HostId, HostKind, HostRole, IceServer, ParticipantId, RoomId, StepDownReason,
+};
 use baton_server::link::{Credential, InvalidLink, RemoteLink, Trust, connect_along};
-use baton_server::{Certificate, Host, HostConfig, HostLink, Inside, StartError};
+use baton_server::{Certificate, Host, HostConfig, HostLink, Inside, RelayServer, StartError};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -140,6 +142,7 @@ enum Request {
     /// So many bytes went out for a probe.
     Spent(u64),
     Reflector(SocketAddr),
+    Relay(RelayServer),
     /// Signaling is away, with these people in the room; or it is there.
     Signaling(Option<People>),
 }
@@ -234,13 +237,16 @@ impl Carrier {
         self.ask(Request::Spent(bytes));
     }
 
-    /// STUN servers, of which the first that has an address is asked how this host is seen.
-    pub(crate) fn follow_reflectors(&self, urls: Vec<String>) {
+    /// STUN and TURN servers, of which the first that has an address is asked how this host is seen, and for an address.
+    pub(crate) fn follow_servers(&self, servers: Vec<IceServer>) {
         let requests = self.requests.clone();
         tokio::spawn(async move {
-            if let Some(server) = reflector::find(&urls).await {
-                // An error means that the host is gone.
+            // An error means that the host is gone.
+            if let Some(server) = reflector::find(&servers).await {
                 let _ = requests.send(Request::Reflector(server)).await;
+            }
+            if let Some(server) = reflector::find_relay(&servers).await {
+                let _ = requests.send(Request::Relay(server)).await;
             }
         });
     }

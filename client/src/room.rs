@@ -134,6 +134,7 @@ impl Room {
             | ServiceMessage::Hosting { .. }
             | ServiceMessage::HostToken { .. }
             | ServiceMessage::Heir { .. }
+            | ServiceMessage::IceServers { .. }
             | ServiceMessage::Pong { .. }
             | ServiceMessage::Unknown => Vec::new(),
         }

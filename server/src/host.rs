@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use baton_engine::sdp::{CandidatePolicy, Fingerprint};
 use baton_engine::transport::Certificate;
-use baton_engine::{Bitrate, Config};
+use baton_engine::{Bitrate, Config, RelayServer};
 use baton_protocol::limits::MAX_REFLECTORS;
 use baton_protocol::{HostCommand, HostKind, HostMessage, RoomId};
 use tokio::sync::{mpsc, watch};
@@ -231,6 +231,14 @@ impl Host {
         for worker in &self.workers {
             // An error means that the worker is gone already.
             let _ = worker.send(Control::Mapped(outside)).await;
+        }
+    }
+
+    /// A TURN server that may lend this host an address, for guests who reach it in no other way.
+    pub async fn set_relay(&self, server: RelayServer) {
+        for worker in &self.workers {
+            // An error means that the worker is gone already.
+            let _ = worker.send(Control::Relay(server.clone())).await;
         }
     }
 

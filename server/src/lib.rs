@@ -24,6 +24,7 @@ pub mod standalone;
 mod stop;
 pub mod successor;
 
+pub use baton_engine::RelayServer;
 pub use baton_engine::rtp::Origin;
 pub use baton_engine::sdp::Fingerprint;
 pub use baton_engine::transport::Certificate;

@@ -37,7 +37,7 @@ use crate::now::Now;
 use crate::participant::Presence;
 use crate::room::Room;
 use crate::token::{ComputerOwner, Keys, Secret};
-use crate::turn::Turn;
+use crate::turn::{RENEW, Turn};
 
 pub use admin::RoomView;
 pub(crate) use baton::Heir;
@@ -207,6 +207,10 @@ impl Registry {
             Access::Tokens { keys } => keys.joined(&own),
         };
         let mut rng = StdRng::from_seed(seed);
+        let mut timers = Timers::default();
+        if config.turn.is_some() {
+            timers.insert(now.instant + RENEW, Timer::Credentials);
+        }
         Self {
             keys,
             own,
@@ -220,7 +224,7 @@ impl Registry {
             sessions: BTreeMap::new(),
             hosts: Hosts::default(),
             denied: DenySet::default(),
-            timers: Timers::default(),
+            timers,
             requests: 0,
             resumes: 0,
             outputs: VecDeque::new(),
@@ -447,6 +451,7 @@ impl Registry {
                 self.answer_overdue(&room, participant, leg, request, now);
             }
             Timer::Baton(room) => self.baton_due(&room, now),
+            Timer::Credentials => self.renew_credentials(now),
             Timer::Orphans(host) => {
                 let since = self.hosts.gone_since(host);
                 let patience = self.config.limits.orphaned_session;

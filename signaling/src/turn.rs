@@ -3,6 +3,7 @@
 //! `use-auth-secret`). Pure.
 
 use std::fmt;
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -11,6 +12,9 @@ use baton_protocol::IceServer;
 
 /// How long credentials are good, in seconds: a relay stays in use as long as the leg, and cannot be told new ones.
 const LIFE: u64 = 24 * 3600;
+
+/// How often everybody is told new ones, for the relays they use next.
+pub(crate) const RENEW: Duration = Duration::from_secs(LIFE / 4);
 
 /// A TURN server and the secret that it shares with this service.
 #[derive(Clone, PartialEq, Eq)]

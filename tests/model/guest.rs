@@ -186,6 +186,7 @@ impl Guest {
             | ServiceMessage::MutedByModerator { .. }
             | ServiceMessage::Chat { .. }
             | ServiceMessage::Heir { .. }
+            | ServiceMessage::IceServers { .. }
             | ServiceMessage::Pong { .. }
             | ServiceMessage::Unknown => {}
         }

@@ -65,6 +65,7 @@ pub(crate) fn told(message: &ServiceMessage) -> String {
         ServiceMessage::Participant { participant } => format!("of {}", participant.id),
         ServiceMessage::HostToken { .. } => "a host token".to_owned(),
         ServiceMessage::Heir { .. } => "an heir".to_owned(),
+        ServiceMessage::IceServers { .. } => "credentials".to_owned(),
         other => format!("{other:?}"),
     }
 }

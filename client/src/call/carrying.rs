@@ -35,7 +35,7 @@ impl Call {
         match Carrier::start(plan) {
             Ok(carrier) => {
                 self.carrier = Some(carrier);
-                self.follow_reflectors();
+                self.follow_servers();
             }
             Err(error) => {
                 let reason = error.to_string();
@@ -93,12 +93,11 @@ impl Call {
         self.carrier.as_ref().is_some_and(Carrier::is_carrying)
     }
 
-    /// Signaling said whom to ask how this computer is seen from outside.
-    pub(super) fn follow_reflectors(&self) {
+    /// Signaling said who helps this computer to be reached from outside.
+    pub(super) fn follow_servers(&self) {
         let carrier = self.carrier.as_ref();
         if let Some(carrier) = carrier.filter(|_| !self.plan.invite.is_loopback) {
-            let servers = self.ice_servers.iter();
-            carrier.follow_reflectors(servers.flat_map(|server| server.urls.clone()).collect());
+            carrier.follow_servers(self.ice_servers.clone());
         }
     }
 }

@@ -118,6 +118,7 @@ impl Keeper {
                     Some(Request::StepDown(reason)) => self.step_down(reason).await,
                     Some(Request::Spent(bytes)) => self.ledger.add(bytes, SystemTime::now()),
                     Some(Request::Reflector(server)) => self.set_reflector(server).await,
+                    Some(Request::Relay(server)) => self.host.set_relay(server).await,
                     Some(Request::Signaling(lost)) => {
                         if let Some(heir) = &mut self.heir {
                             heir.note_signaling(lost, Instant::now());

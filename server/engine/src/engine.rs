@@ -8,6 +8,8 @@ mod fanout;
 mod lifecycle;
 mod lines;
 mod negotiation;
+mod receive;
+mod relaying;
 pub(crate) mod schedule;
 mod terms;
 #[cfg(test)]
@@ -15,6 +17,7 @@ mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use baton_protocol::{
@@ -28,12 +31,11 @@ use crate::allocate::{Allocator, Claim};
 use crate::asker::Asker;
 use crate::bitrate::Bitrate;
 use crate::demux::Demux;
-use crate::inbound::Admitted;
-use crate::io::{Config, Datagram, EngineError, Event, KeyedLeg, Routed};
+use crate::io::{Config, EngineError, Event, KeyedLeg};
 use crate::leg::{Leg, Link};
 use crate::reflect::Reflections;
+use crate::relay::Relay;
 use crate::room::Room;
-use crate::rtp::{self, Class};
 use crate::sdp::Candidate;
 use crate::slab::{Key, Slab};
 use crate::stats::Stats;
@@ -79,6 +81,7 @@ pub struct Engine {
     /// Replies to those who ask for their own address.
     reflections: Reflections,
     asker: Asker,
+    relay: Relay,
     /// Bridges that were offered to other hosts.
     calls: Vec<bridges::Call>,
 }
@@ -97,6 +100,7 @@ impl Engine {
         if config.announced.is_empty() {
             return Err(EngineError::NoAddress);
         }
+        let relay = Relay::new(config.announced.iter().map(SocketAddr::ip).collect());
         Ok(Self {
             config,
             certificate,
@@ -120,96 +124,9 @@ impl Engine {
             keyed_legs: 0,
             reflections: Reflections::default(),
             asker: Asker::default(),
+            relay,
             calls: Vec::new(),
         })
-    }
-
-    /// Takes one datagram.
-    #[expect(clippy::needless_pass_by_value, reason = "the bytes are given away")]
-    pub fn handle_datagram(&mut self, datagram: Datagram<'_>, now: Instant) -> Routed {
-        self.stats.datagrams_in += 1;
-        let Some(&first) = datagram.bytes.first() else {
-            self.stats.malformed += 1;
-            return Routed::Here;
-        };
-        let class = rtp::class(first);
-        // The server that is asked may be at the other end of a bridge as well: its answers are no news of that.
-        if class == Class::Stun && self.asker.handle(&datagram, self.epoch.tick(now)) {
-            return Routed::Here;
-        }
-        let known = self.demux.by_address(datagram.remote);
-        let key = match class {
-            Class::Rtp | Class::Dtls => known,
-            // A request always says whose it is; an address may have moved on to another leg.
-            Class::Stun => self.demux.by_request(datagram.bytes).or(known),
-            Class::TurnChannel | Class::Unknown => None,
-        };
-        let Some(key) = key else {
-            if self.config.reflects && class == Class::Stun && self.reflections.handle(&datagram) {
-                self.stats.reflected += 1;
-                return Routed::Here;
-            }
-            self.stats.unroutable += 1;
-            return Routed::Elsewhere;
-        };
-        match class {
-            Class::Rtp => self.handle_media(key, datagram.bytes, self.epoch.tick(now)),
-            Class::Stun | Class::Dtls | Class::TurnChannel | Class::Unknown => {
-                if known != Some(key) && !self.demux.learn(datagram.remote, key) {
-                    self.stats.unroutable += 1;
-                    return Routed::Here;
-                }
-                if let Some(leg) = self.legs.get_mut(key)
-                    && let Link::Full(transport) = &mut leg.link
-                {
-                    leg.local = Some(datagram.local.ip()).filter(|ip| !ip.is_unspecified());
-                    transport.handle_datagram(now, datagram.local, datagram.remote, datagram.bytes);
-                    if transport.is_verified(datagram.remote) {
-                        leg.heard = self.epoch.tick(now);
-                    }
-                }
-                self.drain_transport(key, now);
-                self.queue(key);
-            }
-        }
-        Routed::Here
-    }
-
-    fn handle_media(&mut self, key: Key, bytes: &mut [u8], now: Tick) {
-        let Some(leg) = self.legs.get_mut(key) else {
-            return;
-        };
-        let Some(room) = self.rooms.get_mut(leg.room) else {
-            return;
-        };
-        if rtp::is_rtcp(bytes) {
-            let Some(crypto) = &mut leg.crypto else {
-                return;
-            };
-            let Ok(compound) = crypto.inbound.open_rtcp(bytes) else {
-                self.stats.open_failures += 1;
-                return;
-            };
-            self.stats.rtcp_in += 1;
-            leg.heard = now;
-            if leg.handle_rtcp(compound, &mut room.publications, now, &mut self.stats) {
-                self.queue(key);
-            }
-            self.divide_if_short(key, now);
-            self.ask_for_keyframes(key, now);
-            return;
-        }
-        if leg.handle_rtp(bytes, &mut room.publications, now, &mut self.stats) == Admitted::Media
-            && !room.is_dirty
-        {
-            room.is_dirty = true;
-            self.dirty.push(leg.room);
-        }
-        let has_come = room.has_come(now).then_some(leg.room);
-        self.schedule_leg(key, leg_deadline(self.legs.get(key)));
-        if let Some(room) = has_come {
-            self.assign_room(room, now);
-        }
     }
 
     /// Takes a command of signaling.
@@ -240,6 +157,7 @@ impl Engine {
                     && let Some(candidate) = candidate
                 {
                     transport.add_remote_candidate(&candidate);
+                    self.permit(&[candidate], now);
                 }
                 if let Some(key) = key {
                     self.drain_transport(key, now);
@@ -415,11 +333,11 @@ impl Engine {
                     .is_some_and(|room| room.scheduled == due),
             };
             if is_current {
-                return Some(self.epoch.instant(due.min(self.asker.deadline())));
+                return Some(self.epoch.instant(due.min(self.own_deadline())));
             }
             self.sleepers.pop();
         }
-        let asks = self.asker.deadline();
+        let asks = self.own_deadline();
         (asks < Tick::NEVER).then(|| self.epoch.instant(asks))
     }
 
@@ -465,6 +383,7 @@ impl Engine {
             }
             self.queue(key);
         }
+        self.set_relay(None, now);
     }
 
     fn set_muted(&mut self, room: &RoomId, track: TrackId, muted: bool, now: Instant) {

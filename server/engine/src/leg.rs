@@ -81,6 +81,8 @@ pub(crate) struct Leg {
     pub(crate) crypto: Option<Crypto>,
     pub(crate) remote: Option<SocketAddr>,
     pub(crate) local: Option<IpAddr>,
+    /// `local` is at a relay.
+    pub(crate) is_relayed: bool,
     pub(crate) state: LegState,
     /// Media may flow: keys and address are known.
     pub(crate) is_connected: bool,
@@ -188,6 +190,7 @@ impl Leg {
             crypto: None,
             remote: None,
             local: None,
+            is_relayed: false,
             state: LegState::Silent,
             is_connected: false,
             streams: Vec::new(),
@@ -337,6 +340,14 @@ impl Leg {
         }
     }
 
+    /// Its path changed: `source` is the own end of it, perhaps at a relay.
+    pub(crate) fn note_way(&mut self, source: Option<IpAddr>, is_relayed: bool) {
+        if is_relayed || self.is_relayed {
+            self.local = source.filter(|ip| !ip.is_unspecified());
+        }
+        self.is_relayed = is_relayed;
+    }
+
     /// Is its other end on this computer? What comes from there says nothing about the line.
     pub(crate) fn is_local(&self) -> bool {
         self.remote.is_some_and(|remote| {
@@ -408,7 +419,9 @@ impl Leg {
         if let Link::Full(transport) = &mut self.link
             && let Some(datagram) = transport.poll_transmit()
         {
-            let source = datagram.source.or(self.local);
+            // Whoever was not heard yet is called directly.
+            let local = self.local.filter(|_| !self.is_relayed);
+            let source = datagram.source.or(local);
             return Some(Transmit {
                 destination: datagram.remote,
                 source,

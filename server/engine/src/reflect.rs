@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::io::Datagram;
 
 /// RFC 8489 section 5.
-const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
+pub(crate) const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 const BINDING_REQUEST: [u8; 2] = [0x00, 0x01];
 const BINDING_SUCCESS: [u8; 2] = [0x01, 0x01];
 /// RFC 8489 sections 14.2 and 14.3.
@@ -86,32 +86,18 @@ pub(crate) fn reply(datagram: &[u8], remote: SocketAddr) -> Option<Reply> {
         attributes = rest;
     }
     let mut bytes = [0; MAX_REPLY];
-    let mask = mask(transaction);
-    let port = remote.port() ^ u16::from_be_bytes([MAGIC_COOKIE[0], MAGIC_COOKIE[1]]);
-    let (family, address, size) = match remote.ip().to_canonical() {
-        IpAddr::V4(v4) => {
-            let mut address = [0; 16];
-            address[..4].copy_from_slice(&v4.octets());
-            (1, address, 4)
-        }
-        IpAddr::V6(v6) => (2, v6.octets(), 16),
-    };
-    let value = u16::try_from(4 + size).ok()?;
+    let (veiled, size) = veil(remote, transaction);
+    let value = u16::try_from(size).ok()?;
     bytes[..2].copy_from_slice(&BINDING_SUCCESS);
     bytes[2..4].copy_from_slice(&(4 + value).to_be_bytes());
     bytes[4..8].copy_from_slice(&MAGIC_COOKIE);
     bytes[8..20].copy_from_slice(&transaction);
     bytes[20..22].copy_from_slice(&XOR_MAPPED_ADDRESS.to_be_bytes());
     bytes[22..24].copy_from_slice(&value.to_be_bytes());
-    bytes[25] = family;
-    bytes[26..28].copy_from_slice(&port.to_be_bytes());
-    let place = bytes.get_mut(28..28 + size)?;
-    for (to, (from, mask)) in place.iter_mut().zip(address.iter().zip(mask)) {
-        *to = from ^ mask;
-    }
+    bytes[24..].copy_from_slice(&veiled);
     Some(Reply {
         bytes,
-        len: 28 + size,
+        len: 24 + size,
     })
 }
 
@@ -123,20 +109,46 @@ pub(crate) fn answer(datagram: &[u8]) -> Option<(TransactionId, SocketAddr)> {
         if kind != XOR_MAPPED_ADDRESS {
             continue;
         }
-        let (head, address) = value.split_first_chunk::<4>()?;
-        let port = u16::from_be_bytes([head[2] ^ MAGIC_COOKIE[0], head[3] ^ MAGIC_COOKIE[1]]);
-        let mut plain = [0; 16];
-        for (to, (from, mask)) in plain.iter_mut().zip(address.iter().zip(mask(transaction))) {
-            *to = from ^ mask;
-        }
-        let ip = match (head[1], address.len()) {
-            (1, 4) => IpAddr::from([plain[0], plain[1], plain[2], plain[3]]),
-            (2, 16) => IpAddr::from(plain),
-            _ => return None,
-        };
-        return Some((transaction, SocketAddr::new(ip, port)));
+        return Some((transaction, unveil(value, transaction)?));
     }
     None
+}
+
+/// The value of an XOR-MAPPED-ADDRESS or of an attribute like it, and how long it is (RFC 8489 section 14.2).
+pub(crate) fn veil(address: SocketAddr, transaction: TransactionId) -> ([u8; 20], usize) {
+    let (family, octets, size) = match address.ip().to_canonical() {
+        IpAddr::V4(v4) => {
+            let mut octets = [0; 16];
+            octets[..4].copy_from_slice(&v4.octets());
+            (1, octets, 4)
+        }
+        IpAddr::V6(v6) => (2, v6.octets(), 16),
+    };
+    let port = address.port() ^ u16::from_be_bytes([MAGIC_COOKIE[0], MAGIC_COOKIE[1]]);
+    let mut value = [0; 20];
+    value[1] = family;
+    value[2..4].copy_from_slice(&port.to_be_bytes());
+    let masked = octets.iter().zip(mask(transaction)).take(size);
+    for (to, (from, mask)) in value[4..].iter_mut().zip(masked) {
+        *to = from ^ mask;
+    }
+    (value, 4 + size)
+}
+
+/// The address in such a value.
+pub(crate) fn unveil(value: &[u8], transaction: TransactionId) -> Option<SocketAddr> {
+    let (head, address) = value.split_first_chunk::<4>()?;
+    let port = u16::from_be_bytes([head[2] ^ MAGIC_COOKIE[0], head[3] ^ MAGIC_COOKIE[1]]);
+    let mut plain = [0; 16];
+    for (to, (from, mask)) in plain.iter_mut().zip(address.iter().zip(mask(transaction))) {
+        *to = from ^ mask;
+    }
+    let ip = match (head[1], address.len()) {
+        (1, 4) => IpAddr::from([plain[0], plain[1], plain[2], plain[3]]),
+        (2, 16) => IpAddr::from(plain),
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, port))
 }
 
 /// What an address is veiled with (RFC 8489 section 14.2): some routers rewrite addresses that they recognise.
@@ -157,7 +169,8 @@ fn split(datagram: &[u8], wanted: [u8; 2]) -> Option<(TransactionId, &[u8])> {
     (*kind == wanted && *cookie == MAGIC_COOKIE && is_whole).then_some((transaction, attributes))
 }
 
-fn next_attribute(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+/// Kind and value of the first attribute, and what follows it (RFC 8489 section 14).
+pub(crate) fn next_attribute(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let (&[k0, k1, l0, l1], rest) = bytes.split_first_chunk()?;
     let len = usize::from(u16::from_be_bytes([l0, l1]));
     let value = rest.get(..len)?;

@@ -17,7 +17,7 @@ mod policy;
 pub use answer::{AnswerParams, LocalTransport, Slot, answer};
 pub use candidate::{
     Candidate, CandidateAddress, CandidateKind, CandidatePolicy, CandidateProtocol,
-    host_candidates, passive_candidates, reflexive_candidates,
+    host_candidates, passive_candidates, reflexive_candidates, relayed_candidate,
 };
 pub use fragment::IceFragment;
 pub use media::{

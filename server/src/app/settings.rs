@@ -155,9 +155,11 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "When a call moves by itself, as \"seasoned=60 margin=25 patience=10 tenure=120 back_off=600 probe_every=60 cpu_free=50 jitter=12\" \
          (seconds, points, percent of a core, milliseconds), which is the default; for tests"),
     row("ice_servers", "BATON_ICE_SERVERS", "URL,..", "", REST, &[All, Signaling, Config],
-        "STUN and TURN servers for participants; with credentials only in baton.toml"),
+        "STUN and TURN servers for participants; with credentials only in baton.toml. A computer that carries a call uses the first \
+         turn: address by UDP"),
     row("turn_urls", "BATON_TURN_URLS", "URL,..", "", REST, &[All, Signaling, Config],
-        "TURN server for participants behind strict firewalls, as turn:turn.example.org:3478; needs turn_secret"),
+        "TURN server for participants behind strict firewalls, as turn:turn.example.org:3478, which is also used (by UDP) by computers \
+         that carry a call; needs turn_secret"),
     secret(row("turn_secret", "BATON_TURN_SECRET", "TEXT", "", REST, &[All, Signaling, Config],
         "Secret shared with that server (coturn: use-auth-secret, static-auth-secret); participants get passwords good for a day")),
     row("log", "BATON_LOG", "FILTER", "info", REST, &[All, Signaling, Host, Config],

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 #[cfg(not(test))]
 pub(crate) use baton_engine::Engine;
-use baton_engine::{Bitrate, Datagram, Event, Routed, Transmit};
+use baton_engine::{Bitrate, Datagram, Event, RelayServer, Routed, Transmit};
 use baton_protocol::{HostCommand, HostMessage};
 #[cfg(test)]
 pub(crate) use standin::Engine;
@@ -44,6 +44,8 @@ pub(crate) enum Control {
     Reflector(SocketAddr),
     /// A router lets others in there.
     Mapped(Option<SocketAddr>),
+    /// Where an address can be had that everybody reaches.
+    Relay(RelayServer),
     /// Say goodbye and end.
     Stop,
 }
@@ -187,6 +189,7 @@ impl Worker {
                 Some(Control::Command(command)) => self.command(command, now),
                 Some(Control::Reflector(server)) => self.engine.set_reflector(Some(server), now),
                 Some(Control::Mapped(outside)) => self.engine.set_mapped(outside),
+                Some(Control::Relay(server)) => self.engine.set_relay(Some(server), now),
                 Some(Control::Stop) => {
                     self.engine.close(now);
                     return true;

@@ -281,6 +281,12 @@ pub enum ServiceMessage {
         /// [`Resume::token`] for the heir.
         resume: String,
     },
+    /// STUN and TURN servers to use from now on, because the credentials for those that were told before end some hours from now. What is in
+    /// use goes on with the old ones.
+    IceServers {
+        /// All of them.
+        ice_servers: Vec<IceServer>,
+    },
     /// With this the participant's own program opens a link at `/host`, for this room only.
     HostToken {
         /// A bearer token.

@@ -6,6 +6,7 @@ use baton_protocol::{
 };
 use std::net::{IpAddr, SocketAddr};
 
+use super::timers::Timer;
 use super::{CloseReason, ConnectionId, Output, Refused, Registry, Seat};
 use crate::access::Access;
 use crate::denied::Mark;
@@ -14,6 +15,7 @@ use crate::participant::{Participant, Presence};
 use crate::room::Room;
 use crate::text::checked_name;
 use crate::token::{JoinToken, MAX_TOKEN_LIFE, ResumeToken, Token, TokenError};
+use crate::turn::RENEW;
 
 /// Somebody whom a token, or an open service, lets in.
 pub(super) struct Newcomer {
@@ -343,6 +345,7 @@ impl Registry {
         now: Now,
     ) {
         let gathering = resumed && self.is_settling(now);
+        let ice_servers = self.ice_servers(id, now);
         let (life, secret) = (self.life, &self.config.secret);
         let Some(entry) = self.rooms.get_mut(room) else {
             return;
@@ -368,6 +371,34 @@ impl Registry {
             expires_at: now.unix_s() + MAX_TOKEN_LIFE.as_secs(),
         });
         let grants = me.grants.clone();
+        let announcement = me.is_visible().then(|| me.info());
+        let joined = Joined {
+            signing_key: Some(self.signer.public_key().to_owned()),
+            protocol,
+            room: room.clone(),
+            me: id,
+            resumed,
+            resume: secret.mint(&token),
+            grants,
+            host: term,
+            participants: entry.seen_by(id),
+            gathering,
+            ice_servers,
+        };
+        if let Some(participant) = announcement {
+            let message = ServiceMessage::Participant { participant };
+            self.outputs.push_back(entry.tell_others(id, message));
+        }
+        let seat = Seat {
+            room: room.clone(),
+            participant: id,
+        };
+        self.seats.insert(connection, seat);
+        self.send(connection, ServiceMessage::Joined(joined));
+    }
+
+    /// STUN and TURN servers for a participant, with credentials of their own.
+    fn ice_servers(&self, id: ParticipantId, now: Now) -> Vec<IceServer> {
         let turn = self.config.turn.as_ref();
         let turn = turn.map(|turn| turn.server(&id.to_string(), now.unix_s()));
         // What the operator wrote down counts more.
@@ -388,31 +419,20 @@ impl Registry {
             credential: None,
         });
         let ice_servers = self.config.ice_servers.iter().cloned();
-        let ice_servers = ice_servers.chain(reflector).chain(turn);
-        let announcement = me.is_visible().then(|| me.info());
-        let joined = Joined {
-            signing_key: Some(self.signer.public_key().to_owned()),
-            protocol,
-            room: room.clone(),
-            me: id,
-            resumed,
-            resume: secret.mint(&token),
-            grants,
-            host: term,
-            participants: entry.seen_by(id),
-            gathering,
-            ice_servers: ice_servers.collect(),
-        };
-        if let Some(participant) = announcement {
-            let message = ServiceMessage::Participant { participant };
-            self.outputs.push_back(entry.tell_others(id, message));
+        ice_servers.chain(reflector).chain(turn).collect()
+    }
+
+    /// Tells everybody new credentials long before the old ones end.
+    pub(super) fn renew_credentials(&mut self, now: Now) {
+        let seats = self.seats.iter();
+        let seats: Vec<_> = seats
+            .map(|(connection, seat)| (*connection, seat.participant))
+            .collect();
+        for (connection, participant) in seats {
+            let ice_servers = self.ice_servers(participant, now);
+            self.send(connection, ServiceMessage::IceServers { ice_servers });
         }
-        let seat = Seat {
-            room: room.clone(),
-            participant: id,
-        };
-        self.seats.insert(connection, seat);
-        self.send(connection, ServiceMessage::Joined(joined));
+        self.timers.insert(now.instant + RENEW, Timer::Credentials);
     }
 
     pub(super) fn is_denied(

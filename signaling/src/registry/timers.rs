@@ -18,6 +18,8 @@ pub(super) enum Timer {
     Baton(RoomId),
     /// A host stayed away, so that nobody knows whether its sessions live.
     Orphans(HostId),
+    /// Credentials for TURN that participants have will end some time.
+    Credentials,
 }
 
 /// All deadlines.

@@ -7,6 +7,9 @@ import { Wire } from './world.mjs';
 /** The network that the homes are around, as they reach it. Not of the addresses for documentation, which routers refuse as their own. */
 export const NET = { v4: '20.20.20.1', v6: '2001:db8::1' };
 
+/** Where a relay outside listens. */
+export const RELAY_PORT = 3478;
+
 const firewall = (family, extra = '') => `
 table ${family} wall {
   chain through {
@@ -62,7 +65,9 @@ const RULES = {
   restricted: () => masquerade() + firewall('ip'),
   /** Another port for each destination. */
   symmetric: () => masquerade('fully-random') + firewall('ip'),
-  /** Likewise, but lends ports to whoever asks. */
+  /** Likewise, and nobody inside gets to a relay: others have to offer theirs. */
+  narrow: () => masquerade('fully-random') + firewall('ip', `meta l4proto { tcp, udp } th dport ${RELAY_PORT} drop`),
+  /** As symmetric, but lends ports to whoever asks. */
   lending: () => masquerade('fully-random') + firewall('ip') + lendable,
   /** No UDP. */
   blocked: () => masquerade() + firewall('ip', 'meta l4proto udp drop'),

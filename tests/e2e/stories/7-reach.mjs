@@ -6,7 +6,7 @@ import { Baton } from '../rig/baton.mjs';
 import { chromiumIn } from '../rig/browsers.mjs';
 import { Computer } from '../rig/computer.mjs';
 import { NET, homeOf } from '../rig/homes.mjs';
-import { startRelay } from '../rig/relay.mjs';
+import { returned, startRelay } from '../rig/relay.mjs';
 import { Router } from '../rig/router.mjs';
 import { story } from '../rig/story.mjs';
 import { until } from '../rig/wait.mjs';
@@ -179,3 +179,42 @@ story('with a relay outside, a computer behind the worst NAT is reached by every
   await party.served({ Ana: true, Ben: true, Cleo: true, Eve: true });
   await party.sees();
 }, { homes: { Ana: 'symmetric', Ben: 'restricted', Cleo: 'symmetric', Eve: 'blocked' } });
+
+story('guests who get no relay of their own are reached by that of the computer, behind the worst NATs on both sides', async (lab) => {
+  const baton = await lab.baton([], { ...EVERYWHERE, ...await startRelay(lab) });
+  const party = new Party(lab, `http://${NET.v4}:${baton.port('http')}`);
+  party.come('Ana', { offers: true });
+  party.come('Ben');
+  await party.open('Fay');
+  await party.sees();
+  assert.equal((await party.pass('Ana')).moved, true);
+  await party.served({ Ana: true, Ben: true, Fay: true });
+  await party.sees();
+  const { connection } = await party.people.get('Fay').report();
+  lab.note(`Fay's path: ${JSON.stringify(connection.path)}`);
+  assert.equal(connection.path.remote, 'relay', 'Fay is served by the computer, by way of its relay');
+  assert.notEqual(connection.path.local, 'relay', 'and not by one of her own');
+  await party.people.get('Ana').stop();
+  await until('the relay has an address back by which pictures went', 5000, () => Math.max(...returned(lab)) > 100_000, () => returned(lab).join());
+}, { homes: { Ana: 'symmetric', Ben: 'narrow', Fay: 'narrow' } });
+
+story('where a computer with a relay is reached directly too, only checks go by the relay', async (lab) => {
+  const baton = await lab.baton([], { ...EVERYWHERE, ...await startRelay(lab) });
+  const party = new Party(lab, `http://${NET.v4}:${baton.port('http')}`);
+  party.come('Ana', { offers: true });
+  party.come('Ben');
+  await party.open('Fay');
+  await party.sees();
+  assert.equal((await party.pass('Ana')).moved, true);
+  await party.served({ Ana: true, Ben: true, Fay: true });
+  await party.sees();
+  // Her NAT shows her under one address to both, so each check has to be answered from where it came to.
+  const { connection } = await party.people.get('Fay').report();
+  lab.note(`Fay's path: ${JSON.stringify(connection.path)}`);
+  assert.notEqual(connection.path.remote, 'relay');
+  assert.notEqual(connection.path.local, 'relay');
+  const before = returned(lab).length;
+  await party.people.get('Ana').stop();
+  const passed = await until('the relay has its address back', 5000, () => returned(lab).length > before && returned(lab));
+  assert.ok(Math.max(...passed) < 20_000, `${passed} bytes went by the relay, more than checks`);
+}, { homes: { Ana: 'restricted', Ben: 'restricted', Fay: 'restricted' } });

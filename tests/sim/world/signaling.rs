@@ -364,6 +364,7 @@ impl World {
             | ServiceMessage::Hosting { .. }
             | ServiceMessage::HostToken { .. }
             | ServiceMessage::Heir { .. }
+            | ServiceMessage::IceServers { .. }
             | ServiceMessage::Pong { .. }
             | ServiceMessage::Unknown => {}
         }

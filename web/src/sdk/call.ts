@@ -311,6 +311,10 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
       case 'error':
         this.#handleRefusal(message.code, message.message, message.leg, message.fatal);
         return;
+      case 'ice_servers':
+        // For the connections that are made next.
+        this.#iceServers = message.ice_servers;
+        return;
       case 'heir':
         this.#update({ refuge: message.invites.find((link) => link.startsWith('https://')) ?? null });
         return;

@@ -24,6 +24,11 @@ describe('messages of signaling', () => {
     expect(message.type === 'joined' && message.grants.publish).toEqual(['microphone']);
   });
 
+  test('servers and credentials are told anew now and then', () => {
+    const told = { type: 'ice_servers', ice_servers: [{ urls: ['turn:a'], username: 'u', credential: 'c' }] };
+    expect(parseServiceMessage(JSON.stringify(told))).toEqual(told);
+  });
+
   test('a type that a newer service knows is unknown, not an error', () => {
     expect(parseServiceMessage('{"type":"applause","from":3}')).toEqual({ type: 'unknown' });
   });

@@ -243,6 +243,8 @@ export function parseServiceMessage(message: string): ServiceMessage {
       return { type, hosting: hosting(fields.fields('hosting')) };
     case 'heir':
       return { type, invites: fields.list('invites', text), resume: fields.text('resume') };
+    case 'ice_servers':
+      return { type, ice_servers: fields.list('ice_servers', iceServer, []) };
     case 'host_token':
       return { type, token: fields.text('token') };
     case 'muted_by_moderator':

@@ -484,7 +484,11 @@ invites: Array<string>,
 /**
  * [`Resume::token`] for the heir.
  */
-resume: string, } | { "type": "host_token", 
+resume: string, } | { "type": "ice_servers", 
+/**
+ * All of them.
+ */
+ice_servers: Array<IceServer>, } | { "type": "host_token", 
 /**
  * A bearer token.
  */

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use baton_protocol::MediaKind;
-use rand::Rng;
 
 use super::{Engine, leg_deadline, tell_view};
 use crate::io::Transmit;
@@ -26,15 +25,8 @@ impl Engine {
     /// Fills `buf` with the next datagrams to send. `None`: nothing is left until the next input. Call it after feeding everything there is.
     pub fn poll_transmit(&mut self, buf: &mut Vec<u8>, now: Instant) -> Option<Transmit> {
         let tick = self.epoch.tick(now);
-        let rng = &mut self.rng;
-        let fresh = || std::array::from_fn(|_| rng.next_u32().to_le_bytes()[0]);
-        if let Some((destination, question)) = self.asker.poll(fresh, tick) {
-            return Some(Transmit {
-                destination,
-                source: None,
-                size: fill(buf, &question),
-                segment_size: None,
-            });
+        if let Some(transmit) = self.poll_own(buf, tick) {
+            return Some(transmit);
         }
         if let Some((destination, source, reply)) = self.reflections.poll() {
             return Some(Transmit {
@@ -50,8 +42,11 @@ impl Engine {
                     let room = self.rooms.get(leg.room)?;
                     leg.poll_transmit(&room.publications, buf, tick, &mut self.stats)
                 });
-                if transmit.is_some() {
-                    return transmit;
+                if let Some(transmit) = transmit {
+                    match self.outward(transmit, buf) {
+                        None => continue,
+                        outward => return outward,
+                    }
                 }
                 self.sending.pop_front();
                 if let Some(leg) = self.legs.get_mut(key) {
@@ -63,7 +58,10 @@ impl Engine {
             }
             let serving = match self.serving.take() {
                 Some(serving) => serving,
-                None => self.begin_serving(tick)?,
+                None => match self.begin_serving(tick) {
+                    Some(serving) => serving,
+                    None => return self.poll_leave(buf, tick),
+                },
             };
             self.serve(serving, tick);
         }

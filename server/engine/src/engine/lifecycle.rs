@@ -29,8 +29,9 @@ impl Engine {
                 break;
             };
             match event {
-                TransportEvent::Path { remote } => {
+                TransportEvent::Path { remote, source } => {
                     leg.remote = Some(remote);
+                    leg.note_way(source, self.relay.is_way(source));
                     leg.connect(tick, &mut self.stats);
                     self.demux.learn(remote, key);
                     self.report_state(key, now);
@@ -174,10 +175,9 @@ impl Engine {
             transport.close(now);
             let farewells: Vec<_> = std::iter::from_fn(|| transport.poll_transmit()).collect();
             for farewell in farewells {
-                self.push_event(Event::Farewell {
-                    destination: farewell.remote,
-                    bytes: farewell.bytes.to_vec(),
-                });
+                if let Some(farewell) = self.farewell(&farewell) {
+                    self.push_event(farewell);
+                }
             }
         }
         self.push_leg_state(key, LegState::Closed);

@@ -59,7 +59,8 @@ impl Engine {
             Some(key) => (key, self.restart(key, &offer, now)?),
             None => self.open_leg(wanted, room_key, &offer, keyed, now)?,
         };
-        let reflexive = self.reflexive();
+        self.permit(&offer.transport.candidates, now);
+        let (reflexive, relayed) = (self.reflexive(), self.relayed());
         let (Some(leg), Some(room)) = (self.legs.get_mut(key), self.rooms.get_mut(room_key)) else {
             return Err("the room was closed".to_owned());
         };
@@ -80,6 +81,7 @@ impl Engine {
             transport: &local,
             announced: &self.config.announced,
             reflexive: &reflexive,
+            relayed,
             has_tcp: self.config.has_tcp,
             is_lite: self.config.ice_lite,
             session: leg.session,
@@ -260,6 +262,7 @@ impl Engine {
             candidates.extend(sdp::passive_candidates(&self.config.announced));
         }
         candidates.extend(sdp::reflexive_candidates(&self.reflexive()));
+        candidates.extend(self.relayed().map(sdp::relayed_candidate));
         let candidates = candidates.iter().map(ToString::to_string).collect();
         let ice = IceParameters {
             ufrag: local.ufrag.clone(),

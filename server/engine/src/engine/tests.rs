@@ -5,6 +5,7 @@ mod bridges;
 mod estimate;
 mod line;
 mod people;
+mod relayed;
 mod terms;
 
 use std::time::Duration;

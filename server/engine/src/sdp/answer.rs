@@ -2,7 +2,9 @@
 
 use std::fmt::{Arguments, Write};
 
-use super::candidate::{host_candidates, passive_candidates, reflexive_candidates};
+use super::candidate::{
+    host_candidates, passive_candidates, reflexive_candidates, relayed_candidate,
+};
 use super::media::{
     CodecLine, CodecName, Direction, ExtensionLine, MediaKind, MediaLine, SsrcPair,
 };
@@ -48,6 +50,8 @@ pub struct AnswerParams<'a> {
     pub announced: &'a [SocketAddr],
     /// Addresses that lead to this host through a NAT, best first.
     pub reflexive: &'a [SocketAddr],
+    /// An address of this host's at a TURN server.
+    pub relayed: Option<SocketAddr>,
     /// They are reached by TCP too.
     pub has_tcp: bool,
     /// ICE-lite.
@@ -204,6 +208,9 @@ impl Writer {
             }
             let tcp = params.announced.iter().filter(|_| params.has_tcp);
             for candidate in passive_candidates(&tcp.copied().collect::<Vec<_>>()) {
+                self.line(format_args!("a=candidate:{candidate}"));
+            }
+            if let Some(candidate) = params.relayed.map(relayed_candidate) {
                 self.line(format_args!("a=candidate:{candidate}"));
             }
             self.line(format_args!("a=end-of-candidates"));

@@ -250,6 +250,21 @@ pub fn reflexive_candidates(seen: &[SocketAddr]) -> impl Iterator<Item = Candida
     })
 }
 
+/// An address at a TURN server: the last resort (RFC 8445 section 5.1.2.2). A guest's own relay, where there is one, is better for the
+/// host, which then sends as usual.
+pub fn relayed_candidate(relayed: SocketAddr) -> Candidate {
+    const RELAYED_PREFERENCE: u32 = 0;
+    Candidate {
+        foundation: "y1".to_owned(),
+        component: 1,
+        protocol: CandidateProtocol::Udp,
+        priority: (RELAYED_PREFERENCE << 24) + (u32::from(u16::MAX) << 8) + 255,
+        address: CandidateAddress::Ip(relayed.ip()),
+        port: relayed.port(),
+        kind: CandidateKind::Relay,
+    }
+}
+
 fn candidates(
     announced: &[SocketAddr],
     protocol: CandidateProtocol,

@@ -66,6 +66,8 @@ pub enum TransportEvent {
     Path {
         /// The participant's address.
         remote: SocketAddr,
+        /// The host's own address on it, if anything came to it yet.
+        source: Option<IpAddr>,
     },
     /// The DTLS handshake is done.
     Keys(SrtpKeys),

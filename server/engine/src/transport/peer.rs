@@ -215,6 +215,11 @@ impl Transport {
         }
     }
 
+    /// Something is coming by way of a relay, to this address there.
+    pub fn note_relayed(&mut self, local: SocketAddr) {
+        self.addresses.note_relayed(local.ip());
+    }
+
     fn note_business(&mut self) {
         self.busy_until = self.now + BUSY;
         self.is_dirty = true;
@@ -497,7 +502,9 @@ impl Transport {
         if let State::Handshaking { deadline } = &mut self.state {
             deadline.get_or_insert(self.now + HANDSHAKE_TIMEOUT);
         }
-        self.events.push_back(TransportEvent::Path { remote });
+        let source = self.addresses.path_source();
+        self.events
+            .push_back(TransportEvent::Path { remote, source });
     }
 
     fn handle_channel_event(&mut self, event: &RTCDataChannelEvent) {
@@ -521,12 +528,16 @@ impl Transport {
                 ..
             } = datagram;
             let mut remote = transport.peer_addr;
+            let mut source = None;
             match bytes.first() {
                 Some(0..=3) => {
                     if let Some(Binding::Success { transaction }) = Binding::parse(&bytes)
-                        && let Some(path) = self.addresses.note_success(remote, transaction)
+                        && let Some(answered) = self.addresses.note_success(remote, transaction)
                     {
-                        self.path_changed(path);
+                        source = Some(answered.source);
+                        if answered.is_new_path {
+                            self.path_changed(remote);
+                        }
                     }
                 }
                 _ => {
@@ -550,7 +561,7 @@ impl Transport {
                 self.counters.overflowed += 1;
                 continue;
             }
-            let source = self.addresses.source(remote);
+            let source = source.or_else(|| self.addresses.source(remote));
             self.outgoing.push_back(Outgoing {
                 remote,
                 source,

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use baton_engine::transport::Certificate;
-use baton_engine::{Bitrate, Config, Datagram, Event, Routed, Stats, Transmit};
+use baton_engine::{Bitrate, Config, Datagram, Event, RelayServer, Routed, Stats, Transmit};
 use baton_protocol::{HostCommand, HostMessage, LegId, LegState, ParticipantId, RoomId};
 
 /// What moments are told from.
@@ -46,6 +46,8 @@ impl Engine {
     pub(crate) fn set_uplink(&mut self, _: Option<Bitrate>) {}
 
     pub(crate) fn set_reflector(&mut self, _: Option<SocketAddr>, _: Instant) {}
+
+    pub(crate) fn set_relay(&mut self, _: Option<RelayServer>, _: Instant) {}
 
     pub(crate) fn set_mapped(&mut self, _: Option<SocketAddr>) {}
 

@@ -455,6 +455,26 @@ fn everybody_gets_turn_credentials_of_their_own() {
 }
 
 #[test]
+fn whoever_stays_is_told_new_turn_credentials_long_before_the_old_ones_end() {
+    let mut stage = Stage::open();
+    let ana = stage.join(ANA, "tea", "Ana");
+    let begun = stage.now_s();
+    stage.heard(ANA);
+    stage.wait(Duration::from_secs(24 * 3600));
+    let told = stage.heard(ANA).into_iter();
+    let ends = told.filter_map(|message| match message {
+        ServiceMessage::IceServers { ice_servers } => ice_servers[0].username.clone(),
+        _ => None,
+    });
+    let ends: Vec<_> = ends.collect();
+    let expected = (1..=4).map(|round| {
+        let end = begun + round * 6 * 3600 + 24 * 3600;
+        format!("{end}:{}", ana.me)
+    });
+    assert_eq!(ends, expected.collect::<Vec<_>>());
+}
+
+#[test]
 fn a_code_lets_any_number_of_guests_into_its_room_who_choose_their_names() {
     let code = crate::InviteCode::from_random([9; 10]);
     let access = crate::Access::Code {

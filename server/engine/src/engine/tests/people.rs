@@ -13,6 +13,7 @@ use crate::arrivals::Arrivals;
 use crate::codec::Codec;
 use crate::engine::Engine;
 use crate::io::{Config, Datagram, Event, KeyedLeg, Routed};
+use crate::relay::RelayServer;
 use crate::rtcp::{self, RtcpPacket};
 use crate::rtp::extension::{AudioLevel, ExtensionKind, ExtensionMap};
 use crate::rtp::{
@@ -86,6 +87,7 @@ pub(super) struct Meeting {
     messages: Vec<HostMessage>,
     /// What went to nobody of these.
     strays: Vec<(SocketAddr, Vec<u8>)>,
+    farewells: Vec<SocketAddr>,
     seed: u8,
     address: SocketAddr,
     /// Where the next who joins is.
@@ -136,6 +138,7 @@ impl Meeting {
             people: Vec::new(),
             messages: Vec::new(),
             strays: Vec::new(),
+            farewells: Vec::new(),
             seed,
             address,
             number: 0,
@@ -155,6 +158,26 @@ impl Meeting {
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.now
+    }
+
+    pub(super) fn set_relay(&mut self, server: Option<RelayServer>) {
+        self.engine.set_relay(server, self.now);
+        self.drain();
+    }
+
+    /// Says goodbye to everybody.
+    pub(super) fn close(&mut self) {
+        self.engine.close(self.now);
+        self.drain();
+    }
+
+    /// Where the last words of legs that are gone went.
+    pub(super) fn farewells(&self) -> &[SocketAddr] {
+        &self.farewells
     }
 
     /// A datagram from another host.
@@ -768,6 +791,9 @@ impl Meeting {
         if let Event::Message(message) = &event {
             self.messages.push(message.clone());
         }
+        if let Event::Farewell { destination, .. } = &event {
+            self.farewells.push(*destination);
+        }
         if let Event::Path {
             participant,
             message,
@@ -860,7 +886,7 @@ impl Person {
 }
 
 /// What signaling asks for on behalf of a participant.
-fn negotiate(index: usize, sources: &[Source], video_slots: usize) -> Negotiate {
+pub(super) fn negotiate(index: usize, sources: &[Source], video_slots: usize) -> Negotiate {
     let tracks = sources.iter().enumerate().map(|(mid, source)| TrackInfo {
         id: TrackId(100 + u32::try_from(index * 10 + mid).expect("few")),
         mid: mid.to_string(),
