@@ -11,7 +11,7 @@ mod share;
 
 pub(crate) use ladder::{Ladder, Rung, covers};
 pub(crate) use patience::Patience;
-pub(crate) use redundancy::Redundancy;
+pub(crate) use redundancy::{Loss, Redundancy};
 pub(crate) use share::{Claim, share};
 
 use crate::bitrate::Bitrate;

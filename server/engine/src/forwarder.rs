@@ -89,6 +89,10 @@ pub(crate) struct Forwarder {
     highest: u64,
     /// Sequence numbers of the present layer.
     numbers: Numbering,
+    /// Each packet is sent twice, the second time behind the next one's.
+    is_doubled: bool,
+    /// Highest number of a copy: no two packets may have one, the nonce is in it.
+    copied: u64,
     timestamp_offset: u32,
     /// Newest timestamp sent, and when its first packet arrived.
     newest: Option<(u32, Tick)>,
@@ -119,6 +123,8 @@ impl Forwarder {
         Self {
             highest: first_out.saturating_sub(1),
             numbers: Numbering::new(first_out),
+            is_doubled: false,
+            copied: 0,
             timestamp_offset,
             newest: None,
             pictures: PictureIdMap::default(),
@@ -146,7 +152,8 @@ impl Forwarder {
 
     /// From here on the slot shows the stream whose first packet is `first`.
     pub(crate) fn switch(&mut self, first: &Entry, alignment: Option<Alignment>) {
-        self.numbers.switch(first.seq, self.highest + 1);
+        self.numbers
+            .switch(first.seq, self.highest + 1, self.is_doubled);
         self.switched = true;
         let Some((newest, at)) = self.newest else {
             return;
@@ -165,6 +172,30 @@ impl Forwarder {
             })
             .unwrap_or(by_clock);
         self.timestamp_offset = out.wrapping_sub(first.timestamp);
+    }
+
+    /// From `first` on, has each packet a copy?
+    pub(crate) fn set_doubled(&mut self, is_doubled: bool, first: &Entry) {
+        if is_doubled != self.is_doubled {
+            self.is_doubled = is_doubled;
+            self.numbers.switch(first.seq, self.highest + 1, is_doubled);
+        }
+    }
+
+    /// A copy of a packet that was sent. `None`: it was not, or has had its copy.
+    pub(crate) fn copy(&mut self, entry: &Entry) -> Option<Rewrite> {
+        let seq = self.numbers.copy(entry.seq)?;
+        if seq <= self.copied {
+            return None;
+        }
+        self.copied = seq;
+        self.highest = self.highest.max(seq);
+        Some(Rewrite {
+            seq,
+            timestamp: entry.timestamp.wrapping_add(self.timestamp_offset),
+            marker: entry.marker,
+            ..Rewrite::default()
+        })
     }
 
     /// Judges a packet of the present layer. `ends_picture`: what follows of its picture is left out.
@@ -345,5 +376,22 @@ mod tests {
         assert_eq!(filled.seq, 8);
         forwarder.switch(&entry(500), None);
         assert_eq!(number(&mut forwarder, 500), Some(9), "the nonce is in it");
+    }
+
+    #[test]
+    fn no_number_is_used_twice_where_packets_are_sent_twice_for_a_while() {
+        let mut forwarder = Forwarder::new(7, 0, 48_000);
+        forwarder.switch(&entry(100), None);
+        let mut used = Vec::new();
+        for seq in 100..130 {
+            forwarder.set_doubled((105..120).contains(&seq), &entry(seq));
+            // Now and then one comes late, as copies of those before it are asked for more than once.
+            let late = if seq % 7 == 0 { seq - 3 } else { seq - 1 };
+            used.extend(forwarder.copy(&entry(late)).map(|copy| copy.seq));
+            used.extend(number(&mut forwarder, seq));
+        }
+        let copies = 119 - 105;
+        assert!(used.len() >= 30 + copies - 4, "{used:?}");
+        assert!(used.is_sorted_by(|a, b| a < b), "{used:?}");
     }
 }

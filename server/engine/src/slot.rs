@@ -127,6 +127,8 @@ pub(crate) struct Slot {
     pub(crate) lingering: Lingering,
     /// Sound goes out without the redundancy (RED) that it came with.
     pub(crate) is_plain: bool,
+    /// Sound goes out twice.
+    pub(crate) is_doubled: bool,
     pub(crate) forwarder: Forwarder,
     pub(crate) history: History,
     /// Number under which the newest keyframe began.
@@ -167,6 +169,7 @@ impl Slot {
             target: Target::Fresh,
             lingering: Lingering::All,
             is_plain: false,
+            is_doubled: false,
             forwarder: Forwarder::new(first([a, b]), rng.next_u32(), clock_rate),
             history: History::default(),
             keyframe_seq: 0,
@@ -212,6 +215,11 @@ impl Slot {
             MediaKind::Audio => 48_000,
             MediaKind::Video => 90_000,
         }
+    }
+
+    /// Can its receiver take several packets of sound in one (RED)?
+    pub(crate) fn takes_redundancy(&self) -> bool {
+        self.codecs.iter().any(|known| known.codec == Codec::Red)
     }
 
     /// Shows nothing.
@@ -407,6 +415,7 @@ impl Slot {
             stats.drop_packets(DropReason::Overtaken, layer.ring.tail() - reading.cursor);
             reading.cursor = layer.ring.tail();
         }
+        let ring = &layer.ring;
         let target = passing(self.target, reading.layer, self.lingering);
         let is_paced = self.kind == MediaKind::Video && pacer.is_paced(now);
         let mut is_begun = false;
@@ -475,6 +484,25 @@ impl Slot {
                 }
                 continue;
             };
+            if self.kind == MediaKind::Audio {
+                self.forwarder.set_doubled(self.is_doubled, stored.entry);
+                let before = position.checked_sub(1).filter(|_| self.is_doubled);
+                let before = before.and_then(|before| Some((before, ring.at(before)?)));
+                if let Some((position, before)) = before
+                    && let Some(codec) = codec_for(&self.codecs, before.entry.codec, self.is_plain)
+                    && let Some(rewrite) = self.forwarder.copy(before.entry)
+                {
+                    let weight = before.entry.weight();
+                    pacer.charge(u32::from(weight) + OVERHEAD, now);
+                    out.push(Outgoing {
+                        position,
+                        rewrite,
+                        codec,
+                        weight,
+                        ..outgoing
+                    });
+                }
+            }
             match self.forwarder.judge(&stored, ends_picture) {
                 Verdict::Drop(reason) => stats.drop_packets(reason, 1),
                 Verdict::Fill(reason, rewrite) => {

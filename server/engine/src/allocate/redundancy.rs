@@ -1,4 +1,4 @@
-//! Does a line get all sound twice (RED)? One that loses does. One that is too short for the pictures and loses nothing has more of those:
+//! Does a line get all sound twice, by RED or, where a browser takes none (Firefox), by a copy of each packet? One that loses does. One that is too short for the pictures and loses nothing has more of those:
 //! with two voices in it RED takes a fourth of 300 kb/s.
 
 use std::time::Duration;
@@ -15,17 +15,32 @@ const MEMORY: Duration = Duration::from_secs(4);
 /// Share of sound with RED that is left of it without, in percent: half the payload, all of the headers.
 const PLAIN: u64 = 62;
 
+/// Share of packets that were lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Loss {
+    /// On the way from here.
+    pub(crate) line: f64,
+    /// On the way to here, of the worst voice.
+    pub(crate) before: f64,
+}
+
 /// Decides for one leg.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Redundancy {
     lost: Option<Tick>,
+    /// On the line itself: copies do not help against what never came here.
+    line_lost: Option<Tick>,
     is_left_out: bool,
 }
 
 impl Redundancy {
-    /// Takes the share of packets that were lost lately, whether pictures are short of room, and the room that nothing uses.
-    pub(crate) fn update(&mut self, loss: f64, is_short: bool, room: Bitrate, now: Tick) {
-        if loss > LOSES {
+    /// Takes the share of packets that were lost lately on the line and before it, whether pictures are short of room, and the room that
+    /// nothing uses.
+    pub(crate) fn update(&mut self, loss: Loss, is_short: bool, room: Bitrate, now: Tick) {
+        if loss.line > LOSES {
+            self.line_lost = Some(now);
+        }
+        if loss.line.max(loss.before) > LOSES {
             self.lost = Some(now);
         }
         let loses = self.lost.is_some_and(|lost| now.since(lost) < MEMORY);
@@ -43,13 +58,23 @@ impl Redundancy {
         self.is_left_out
     }
 
+    /// Is each sound packet sent once more by itself to who takes no RED?
+    pub(crate) fn is_doubled(self, now: Tick) -> bool {
+        self.line_lost.is_some_and(|lost| now.since(lost) < MEMORY)
+    }
+
     /// What sound of this rate with RED takes.
     pub(crate) fn rate(self, rate: Bitrate) -> Bitrate {
         if self.is_left_out {
-            Bitrate(rate.0 / 100 * PLAIN)
+            Self::plain(rate)
         } else {
             rate
         }
+    }
+
+    /// What is left of sound of this rate with RED without it.
+    pub(crate) fn plain(rate: Bitrate) -> Bitrate {
+        Bitrate(rate.0 / 100 * PLAIN)
     }
 }
 
@@ -61,22 +86,26 @@ mod tests {
     fn what_is_short_of_room_and_loses_nothing_gets_sound_once() {
         let at = |seconds: u64| Tick(seconds * 1_000_000);
         let (none, much) = (Bitrate(0), Bitrate::from_kbps(1000));
+        let line = |line| Loss { line, before: 0.0 };
+        let before = |before| Loss { line: 0.0, before };
         let mut redundancy = Redundancy::default();
-        redundancy.update(0.0, false, none, at(1));
+        redundancy.update(Loss::default(), false, none, at(1));
         assert!(!redundancy.is_left_out(), "there is enough");
-        redundancy.update(0.05, true, none, at(2));
+        redundancy.update(before(0.05), true, none, at(2));
         assert!(!redundancy.is_left_out(), "it loses");
-        redundancy.update(0.0, true, none, at(5));
+        assert!(!redundancy.is_doubled(at(2)), "but not from here on");
+        redundancy.update(Loss::default(), true, none, at(5));
         assert!(!redundancy.is_left_out(), "it lost a moment ago");
-        redundancy.update(0.0, true, none, at(7));
+        redundancy.update(Loss::default(), true, none, at(7));
         assert!(redundancy.is_left_out());
         assert_eq!(redundancy.rate(Bitrate(100_000)), Bitrate(62_000));
-        redundancy.update(0.0, false, none, at(8));
+        redundancy.update(Loss::default(), false, none, at(8));
         assert!(redundancy.is_left_out(), "with it, it would be short again");
-        redundancy.update(0.0, false, much, at(9));
+        redundancy.update(Loss::default(), false, much, at(9));
         assert!(!redundancy.is_left_out());
-        redundancy.update(0.0, true, none, at(10));
-        redundancy.update(0.03, true, none, at(11));
+        redundancy.update(Loss::default(), true, none, at(10));
+        redundancy.update(line(0.03), true, none, at(11));
         assert!(!redundancy.is_left_out(), "it loses again");
+        assert!(redundancy.is_doubled(at(11)) && !redundancy.is_doubled(at(15)));
     }
 }

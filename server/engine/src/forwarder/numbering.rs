@@ -27,6 +27,8 @@ pub(crate) enum Skipped {
 pub(crate) struct Numbering {
     first_in: u64,
     first_out: u64,
+    /// Numbers for each packet: two where each is sent twice.
+    stride: u64,
     /// Highest incoming number seen; nothing before the first.
     highest_in: Option<u64>,
     /// How many up to `highest_in` were left out.
@@ -41,18 +43,33 @@ impl Numbering {
         Self {
             first_in: 0,
             first_out,
+            stride: 1,
             highest_in: None,
             left_out: 0,
             bits: [0; WORDS],
         }
     }
 
-    /// From here on `first_in` becomes `first_out`.
-    pub(crate) fn switch(&mut self, first_in: u64, first_out: u64) {
+    /// From here on `first_in` becomes `first_out`. `is_doubled`: each packet has a second number, for a copy.
+    pub(crate) fn switch(&mut self, first_in: u64, first_out: u64, is_doubled: bool) {
         *self = Self {
             first_in,
+            stride: 1 + u64::from(is_doubled),
             ..Self::new(first_out)
         };
+    }
+
+    /// The number of a copy of a packet that has one already.
+    pub(crate) fn copy(&self, seq: u64) -> Option<u64> {
+        let highest = self.highest_in.filter(|highest| seq <= *highest)?;
+        if self.stride == 1 || seq < self.first_in {
+            return None;
+        }
+        Some(self.known(seq, highest)? + 1)
+    }
+
+    fn number(&self, seq: u64, left_out: u64) -> u64 {
+        self.first_out + (seq - self.first_in - left_out) * self.stride
     }
 
     /// The number under which a packet is sent. `None`: it is from before the switch, was left out before or is too old.
@@ -64,7 +81,7 @@ impl Numbering {
             Some(highest) if seq <= highest => self.known(seq, highest),
             Some(_) | None => {
                 self.advance(seq);
-                Some(self.first_out + (seq - self.first_in) - self.left_out)
+                Some(self.number(seq, self.left_out))
             }
         }
     }
@@ -95,7 +112,7 @@ impl Numbering {
         let behind = (seq + 1..=highest)
             .filter(|&later| self.is_left_out(later))
             .count() as u64;
-        Some(self.first_out + (seq - self.first_in) - (self.left_out - behind))
+        Some(self.number(seq, self.left_out - behind))
     }
 
     /// Makes room for packets up to `seq`.
@@ -145,7 +162,7 @@ mod tests {
     #[test]
     fn what_is_left_out_leaves_no_hole_and_what_is_late_has_its_number() {
         let mut numbers = Numbering::new(0);
-        numbers.switch(100, 7);
+        numbers.switch(100, 7, false);
         assert_eq!(numbers.forward(99), None, "from before");
         assert_eq!(numbers.forward(100), Some(7));
         assert_eq!(numbers.skip(101), Skipped::Unnumbered);
@@ -157,6 +174,21 @@ mod tests {
         assert_eq!(numbers.forward(101), None, "left out is left out");
     }
 
+    #[test]
+    fn each_packet_has_a_number_for_its_copy_which_no_other_has() {
+        let mut numbers = Numbering::new(0);
+        numbers.switch(100, 7, true);
+        assert_eq!(numbers.copy(100), None, "it was not sent yet");
+        assert_eq!(numbers.forward(100), Some(7));
+        assert_eq!(numbers.copy(99), None);
+        assert_eq!(numbers.forward(102), Some(11));
+        assert_eq!((numbers.copy(100), numbers.copy(102)), (Some(8), Some(12)));
+        assert_eq!(numbers.forward(101), Some(9), "late");
+        numbers.switch(103, 13, false);
+        assert_eq!(numbers.forward(103), Some(13));
+        assert_eq!((numbers.copy(102), numbers.copy(103)), (None, None));
+    }
+
     proptest! {
         /// In whatever order packets come: numbers are unique, in the order of the source's, and only what never came leaves a hole.
         #[test]
@@ -165,7 +197,7 @@ mod tests {
             first_out in 1u64..70_000,
         ) {
             let mut numbers = Numbering::new(1);
-            numbers.switch(5000, first_out);
+            numbers.switch(5000, first_out, false);
             let (mut head, mut given, mut unnumbered) = (5000, BTreeMap::new(), BTreeSet::new());
             let mut came = BTreeSet::new();
             for (ahead, back, skip) in steps {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use baton_protocol::{LayerWanted, MediaKind, PathFromHost, PauseReason, TrackWanted, ViewMode};
 
 use super::Room;
-use crate::allocate::{Allocator, Importance, Line, Outcome, Quality, Target};
+use crate::allocate::{Allocator, Importance, Line, Loss, Outcome, Quality, Redundancy, Target};
 use crate::bitrate::Bitrate;
 use crate::codec::Codec;
 use crate::leg::{Allotment, Leg};
@@ -92,10 +92,14 @@ impl Room {
             .redundancy
             .update(loss, is_short, Bitrate(room), now);
         let is_plain = leg.allotment.redundancy.is_left_out();
+        let is_doubled = leg.allotment.redundancy.is_doubled(now);
         let sounds = leg.slots.iter_mut();
         sounds
             .filter(|slot| slot.kind == MediaKind::Audio)
-            .for_each(|slot| slot.is_plain = is_plain);
+            .for_each(|slot| {
+                slot.is_plain = is_plain;
+                slot.is_doubled = is_doubled && !slot.takes_redundancy();
+            });
         leg.allotment.sound = self.sound_of(leg);
         leg.allotment.views.clear();
         for (index, slot) in leg.slots.iter().enumerate() {
@@ -240,37 +244,45 @@ impl Room {
         }
     }
 
-    /// What a leg hears.
-    fn heard<'a>(&'a self, leg: &'a Leg) -> impl Iterator<Item = &'a Publication> {
+    /// What a leg hears, and in which slots.
+    fn heard<'a>(&'a self, leg: &'a Leg) -> impl Iterator<Item = (&'a Slot, &'a Publication)> {
         leg.slots
             .iter()
             .filter(|slot| slot.kind == MediaKind::Audio && !slot.is_off)
-            .filter_map(|slot| self.publications.get(slot.showing.as_ref()?.publication))
+            .filter_map(|slot| {
+                let source = slot.showing.as_ref()?.publication;
+                Some((slot, self.publications.get(source)?))
+            })
     }
 
-    /// Share of sound that is lost on the way to a leg: on its own line, or before that on the line of somebody who is heard.
-    fn loss_of_sound(&self, leg: &Leg) -> f64 {
-        let before = self.heard(leg).filter_map(|publication| {
+    /// Share of sound that is lost on the way to a leg: on its own line, and before that on the line of somebody who is heard.
+    fn loss_of_sound(&self, leg: &Leg) -> Loss {
+        let before = self.heard(leg).filter_map(|(_, publication)| {
             let layer = publication.layers.first()?;
             Some(layer.reception.loss())
         });
-        before.fold(leg.estimate().loss, f64::max)
+        Loss {
+            line: leg.estimate().loss,
+            before: before.fold(0.0, f64::max),
+        }
     }
 
     /// What a leg hears, at the rate it has now.
     pub(super) fn sound_of(&self, leg: &Leg) -> Bitrate {
-        let rate = |publication: &Publication| {
+        let rate = |(slot, publication): (&Slot, &Publication)| {
             let layer = publication.layers.first();
-            layer.map_or(LEAST_SOUND, |layer| {
+            let rate = layer.map_or(LEAST_SOUND, |layer| {
                 let rate = layer.meter.rate_up_to(0, 0);
                 let rate = match layer.newest_codec() {
+                    Some(Codec::Red) if !slot.takes_redundancy() => Redundancy::plain(rate),
                     Some(Codec::Red) => leg.allotment.redundancy.rate(rate),
                     Some(_) | None => rate,
                 };
                 rate.max(LEAST_SOUND)
-            })
+            });
+            rate.0 * (1 + u64::from(slot.is_doubled))
         };
-        Bitrate(self.heard(leg).map(rate).map(|rate| rate.0).sum())
+        Bitrate(self.heard(leg).map(rate).sum())
     }
 
     /// Notes which layers a slot has use for: what it shows, what it is to show, and the lowest, which is the way out when the line gets worse.

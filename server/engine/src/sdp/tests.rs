@@ -37,6 +37,7 @@ fn answered(offer: &Offer) -> String {
         transport: &transport,
         announced: &[],
         reflexive: &[],
+        relayed: None,
         has_tcp: false,
         is_lite: true,
         session: 1,

@@ -1,5 +1,6 @@
 //! A leg whose participant reports arrivals: its line is known, and probed with padding that receivers bear.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use baton_protocol::Source;
@@ -55,4 +56,42 @@ fn who_reports_nothing_is_sent_no_padding_and_has_no_limit() {
     }
     let stats = meeting.stats();
     assert_eq!((stats.legs_estimated, stats.padding_out), (0, 0));
+}
+
+#[test]
+fn who_takes_no_red_gets_sound_twice_while_the_line_loses() {
+    let mut meeting = Meeting::new(32);
+    let ana = meeting.join("ana", &[Source::Microphone, Source::Camera], 0);
+    let ben = meeting.join_reporting("ben", 1);
+    meeting.say(ben, view(meeting.person(ben), 0, 101, 1280, 720));
+    let mut pictures = 0;
+    // Timestamps of sound that came, and how many packets it took.
+    let mut listen = |meeting: &mut Meeting, seconds: usize| {
+        meeting.take_packets(ben);
+        for _ in 0..seconds * 30 {
+            meeting.publish_frame(ana, 2, pictures % 30 == 0, 3);
+            meeting.publish_audio(ana, 30);
+            meeting.advance(FRAME);
+            pictures += 1;
+            if pictures % 3 == 0 {
+                meeting.report_arrivals(ben);
+            }
+        }
+        let seen = meeting.take_packets(ben).into_iter();
+        let sound = seen.filter(|seen| seen.payload.iter().all(|byte| *byte == 0x78));
+        let sound: Vec<_> = sound.map(|seen| (seen.seq, seen.timestamp)).collect();
+        let numbers: BTreeSet<_> = sound.iter().map(|(seq, _)| *seq).collect();
+        assert_eq!(numbers.len(), sound.len(), "each number once: {sound:?}");
+        let heard: BTreeSet<_> = sound.iter().map(|(_, timestamp)| *timestamp).collect();
+        (heard.len(), sound.len())
+    };
+    assert_eq!(listen(&mut meeting, 4), (120, 120));
+    meeting.lose_every(ben, 7);
+    listen(&mut meeting, 2);
+    let (heard, packets) = listen(&mut meeting, 4);
+    assert!(heard >= 119, "{heard} of 120 are heard");
+    assert!((190..=220).contains(&packets), "{packets} packets");
+    meeting.lose_every(ben, 0);
+    listen(&mut meeting, 6);
+    assert_eq!(listen(&mut meeting, 4), (120, 120), "once is enough again");
 }

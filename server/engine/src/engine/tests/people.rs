@@ -64,6 +64,9 @@ pub(super) struct Person {
     path: Vec<PathFromHost>,
     arrivals: Arrivals,
     padding: usize,
+    /// Packets since the line lost one; it loses every so many, 0: none.
+    since_loss: usize,
+    loses_every: usize,
     /// Added to every SSRC: an encoder that starts anew takes others.
     ssrc_offset: u32,
 }
@@ -234,6 +237,12 @@ impl Meeting {
         self.send_rtcp(who, compound);
     }
 
+    /// From now on somebody's line loses every so many packets; 0: none.
+    pub(super) fn lose_every(&mut self, who: Who, packets: usize) {
+        let person = &mut self.people[who.0];
+        (person.since_loss, person.loses_every) = (0, packets);
+    }
+
     /// Packets of padding that somebody got.
     pub(super) fn padding(&self, who: Who) -> usize {
         self.people[who.0].padding
@@ -295,6 +304,8 @@ impl Meeting {
             path: Vec::new(),
             arrivals: Arrivals::default(),
             padding: 0,
+            since_loss: 0,
+            loses_every: 0,
             ssrc_offset: 0,
         });
         let mut answered = false;
@@ -833,6 +844,11 @@ impl Person {
                 }
             }
             return false;
+        }
+        self.since_loss += 1;
+        if self.since_loss == self.loses_every {
+            self.since_loss = 0;
+            return true;
         }
         let header = Header::parse(datagram).expect("RTP");
         let map: ExtensionMap = [(ARRIVALS, ExtensionKind::TransportSequence)]
