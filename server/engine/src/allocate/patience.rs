@@ -7,6 +7,9 @@ use crate::time::Tick;
 /// Pause after something was taken away.
 const FIRST: Duration = Duration::from_millis(2000);
 
+/// The same where a line has just broken in: its rate is a first guess, and the smallest picture shall be back within a second and a half.
+const SUDDEN: Duration = Duration::from_millis(500);
+
 /// And at most, after several failures.
 const LONGEST: Duration = Duration::from_secs(10);
 
@@ -44,7 +47,8 @@ impl Patience {
 
     /// May something paused come back that has ample room?
     pub(crate) fn may_return(&self, now: Tick) -> bool {
-        self.fell.is_none_or(|fell| now >= fell + FIRST)
+        let pause = self.pause.min(FIRST);
+        self.fell.is_none_or(|fell| now >= fell + pause)
     }
 
     /// Something was raised.
@@ -52,11 +56,13 @@ impl Patience {
         self.rose = Some(now);
     }
 
-    /// Something had to be taken away.
-    pub(crate) fn note_fall(&mut self, now: Tick) {
+    /// Something had to be taken away. `is_sudden`: because the line has broken in.
+    pub(crate) fn note_fall(&mut self, is_sudden: bool, now: Tick) {
         let is_within = |at: Option<Tick>, span| at.is_some_and(|at| now.since(at) < span);
         if is_within(self.rose.take(), FAILED_WITHIN) {
             self.pause = (self.pause * 2).min(LONGEST);
+        } else if is_sudden && !is_within(self.fell, FORGIVEN_AFTER) {
+            self.pause = SUDDEN;
         } else if !is_within(self.fell, FORGIVEN_AFTER) {
             self.pause = FIRST;
         }
@@ -75,7 +81,7 @@ mod tests {
         assert!(patience.may_return(now));
         for _ in 0..4 {
             patience.note_rise(now);
-            patience.note_fall(now);
+            patience.note_fall(false, now);
         }
         assert!(!patience.may_return(now + Duration::from_millis(1999)));
         assert!(patience.may_return(now + FIRST));
@@ -89,7 +95,7 @@ mod tests {
         assert!(patience.may_rise(now));
         let mut pauses = Vec::new();
         for _ in 0..6 {
-            patience.note_fall(now);
+            patience.note_fall(false, now);
             pauses.push(patience.until.since(now).as_secs());
             assert!(!patience.may_rise(now));
             now = patience.until;
@@ -99,7 +105,25 @@ mod tests {
         }
         assert_eq!(pauses, [2, 4, 8, 10, 10, 10]);
         now = now + Duration::from_secs(120);
-        patience.note_fall(now);
+        patience.note_fall(false, now);
         assert_eq!(patience.until.since(now), FIRST);
+    }
+
+    #[test]
+    fn after_a_sudden_fall_the_first_try_is_soon_and_the_next_ones_later() {
+        let (mut patience, mut now) = (Patience::default(), Tick(1_000_000));
+        let mut pauses = Vec::new();
+        for _ in 0..5 {
+            patience.note_fall(true, now);
+            // It falls in steps.
+            patience.note_fall(true, now + Duration::from_millis(100));
+            assert!(!patience.may_return(now + SUDDEN));
+            pauses.push(patience.until.since(now).as_millis() - 100);
+            now = patience.until;
+            assert!(patience.may_rise(now));
+            patience.note_rise(now);
+            now = now + Duration::from_secs(1);
+        }
+        assert_eq!(pauses, [500, 1000, 2000, 4000, 8000]);
     }
 }

@@ -119,7 +119,8 @@ impl Room {
             is_calm: leg.estimator.is_calm(),
         });
         if ceiling.is_some() && outcome.fell {
-            leg.allotment.patience.note_fall(now);
+            let is_sudden = leg.estimator.is_fragile(now);
+            leg.allotment.patience.note_fall(is_sudden, now);
         } else if ceiling.is_some() && outcome.rose {
             leg.allotment.patience.note_rise(now);
         }
