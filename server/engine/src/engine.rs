@@ -41,7 +41,6 @@ use crate::slab::{Key, Slab};
 use crate::stats::Stats;
 use crate::time::{Epoch, Tick};
 use crate::transport::Certificate;
-use allotment::Scope;
 
 /// Events that wait for the caller at most; a caller that does not drain loses the oldest.
 const MAX_EVENTS: usize = 4096;
@@ -278,12 +277,10 @@ impl Engine {
             return;
         };
         if room.refresh_due <= now {
-            let refreshed = room.refresh(now);
+            let speakers_changed = room.refresh(now);
             self.share_uplink();
-            let is_news = refreshed.has_new_speakers || refreshed.has_new_ladders;
-            let scope = if is_news { Scope::All } else { Scope::Restless };
-            self.assign_legs(key, scope, now);
-            if refreshed.has_new_speakers {
+            self.assign_room(key, now);
+            if speakers_changed {
                 self.tell_speakers(key, now);
             }
             self.tell_lines(key, now);

@@ -152,10 +152,6 @@ pub(crate) struct Allotment {
     pub(crate) outcome: Outcome,
     /// Nothing is left to be taken away.
     pub(crate) is_least: bool,
-    /// When it was found that it has its best; none where something could be better.
-    pub(crate) rest: Option<Tick>,
-    /// Everybody who could be heard has a slot.
-    pub(crate) hears_all: bool,
     /// Rate of what is heard.
     pub(crate) sound: Bitrate,
     /// Share of the host's uplink, where that is limited.

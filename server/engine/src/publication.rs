@@ -121,8 +121,8 @@ impl Publication {
         found.unwrap_or(self.layers.len().saturating_sub(1))
     }
 
-    /// Ends an interval of measuring and looks at what can be sent. True: that has changed.
-    pub(crate) fn measure(&mut self, now: Tick) -> bool {
+    /// Ends an interval of measuring and looks at what can be sent.
+    pub(crate) fn measure(&mut self, now: Tick) {
         for layer in &mut self.layers {
             layer.measure(now);
         }
@@ -135,7 +135,7 @@ impl Publication {
             layer.is_some_and(|(layer, newest)| layer.is_live(newest))
         };
         self.ladder
-            .refresh(layers, is_screen, is_silent, is_live, now)
+            .refresh(layers, is_screen, is_silent, is_live, now);
     }
 
     /// Somebody has use for a layer: it shall be sent.

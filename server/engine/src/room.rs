@@ -57,15 +57,6 @@ pub(crate) struct Room {
     shared: Shared,
 }
 
-/// What a look at a room found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Refreshed {
-    /// Participants have to be told who speaks.
-    pub(crate) has_new_speakers: bool,
-    /// Pictures can be sent in other qualities, or at another cost.
-    pub(crate) has_new_ladders: bool,
-}
-
 impl Room {
     pub(crate) fn new(id: RoomId, epoch: Epoch, now: Tick) -> Self {
         Self {
@@ -123,10 +114,10 @@ impl Room {
         self.legs.is_empty() && !self.term.as_ref().is_some_and(has_part)
     }
 
-    /// Looks at who speaks and what can be sent.
-    pub(crate) fn refresh(&mut self, now: Tick) -> Refreshed {
+    /// Looks at who speaks. True when participants have to be told.
+    pub(crate) fn refresh(&mut self, now: Tick) -> bool {
         self.refresh_due = now + REFRESH;
-        let has_new_ladders = self.measure(now);
+        self.measure(now);
         self.loudness.clear();
         let voices = self
             .publications
@@ -163,12 +154,9 @@ impl Room {
         if let Some((_, others)) = speakers.split_first_mut() {
             others.sort_unstable();
         }
-        let has_new_speakers = speakers != self.speakers;
+        let changed = speakers != self.speakers;
         self.speakers = speakers;
-        Refreshed {
-            has_new_speakers,
-            has_new_ladders,
-        }
+        changed
     }
 
     /// Who speaks, for participants.
@@ -240,7 +228,6 @@ impl Room {
                 .then(a.0.cmp(&b.0))
         });
         let everybody_fits = heard.len() <= room_for;
-        leg.allotment.hears_all = everybody_fits;
         let loudest = heard.get(..room_for.min(heard.len())).unwrap_or_default();
         let is_there = |key: Key| heard.iter().any(|(known, _)| *known == key);
         let is_loud = |key: Key| loudest.iter().any(|(known, _)| *known == key);

@@ -37,8 +37,6 @@ pub struct Stats {
     pub keyframe_requests_out: u64,
     /// Slots that changed layer or source.
     pub switches: u64,
-    /// Times that a line was divided among what its participant watches.
-    pub allocations: u64,
     /// Packets whose authentication failed.
     pub open_failures: u64,
     /// Packets that came twice.

@@ -21,8 +21,6 @@ pub(crate) struct Rung {
 #[derive(Debug, Default)]
 pub(crate) struct Ladder {
     rungs: Vec<Rung>,
-    /// The rungs before, to tell what changed.
-    former: Vec<Rung>,
     /// Spatial layers of a track with a single encoding; choosing among them takes no other stream.
     has_spatial: bool,
 }
@@ -33,20 +31,9 @@ const FREQUENCY_SLACK: f64 = 1.2;
 /// A screen may use what was declared while somebody scrolls, and a fraction of it the rest of the time.
 const SCREEN_USES: u64 = 5;
 
-/// Costs that differ by less than this part of them are the same.
-const STEP: u64 = 4;
-
 /// What a layer costs per second and pixel where nobody has said or measured it, in bits; and the least.
 const GUESSED_BITS_PER_PIXEL: u64 = 2;
 const GUESSED_LEAST: Bitrate = Bitrate::from_kbps(100);
-
-impl Rung {
-    /// Is it the same quality at about the same cost?
-    fn is_like(&self, other: &Self) -> bool {
-        let (low, high) = (self.rate.min(other.rate).0, self.rate.max(other.rate).0);
-        self.quality == other.quality && self.size == other.size && high - low <= low / STEP
-    }
-}
 
 #[cfg(test)]
 impl Rung {
@@ -64,7 +51,7 @@ impl Rung {
 
 impl Ladder {
     /// Makes the ladder of these layers anew. `is_silent`: the track as a whole sends nothing yet or now, so that all of it may come.
-    /// `is_live`: is this layer being sent? True: there are other qualities than before, or one of them costs far more or less.
+    /// `is_live`: is this layer being sent?
     pub(crate) fn refresh(
         &mut self,
         layers: &[Layer],
@@ -72,8 +59,7 @@ impl Ladder {
         is_silent: bool,
         is_live: impl Fn(usize) -> bool,
         now: Tick,
-    ) -> bool {
-        std::mem::swap(&mut self.rungs, &mut self.former);
+    ) {
         self.rungs.clear();
         self.has_spatial = false;
         for (index, layer) in layers.iter().enumerate() {
@@ -81,8 +67,6 @@ impl Ladder {
                 self.add(index, layer, layers.len() == 1, is_screen);
             }
         }
-        let pairs = || self.rungs.iter().zip(&self.former);
-        self.rungs.len() != self.former.len() || pairs().any(|(new, old)| !new.is_like(old))
     }
 
     fn add(&mut self, index: usize, layer: &Layer, is_single: bool, is_screen: bool) {

@@ -19,14 +19,6 @@ const MUCH_LOSS: f64 = 0.02;
 /// Below this share of what is given, in percent, a line has broken in.
 const SHORT: u64 = 70;
 
-/// Which legs of a room are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
-    All,
-    /// Those for which something could be better, or might soon be worse.
-    Restless,
-}
-
 impl Engine {
     /// What all legs together may send from now on. `None`: no limit is known.
     pub fn set_uplink(&mut self, uplink: Option<Bitrate>) {
@@ -45,11 +37,6 @@ impl Engine {
 
     /// Compares what every leg of a room shows with what it shall show, and divides each line anew.
     pub(super) fn assign_room(&mut self, key: Key, now: Tick) {
-        self.assign_legs(key, Scope::All, now);
-    }
-
-    /// The same for some of its legs.
-    pub(super) fn assign_legs(&mut self, key: Key, scope: Scope, now: Tick) {
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
@@ -60,10 +47,6 @@ impl Engine {
                 continue;
             };
             if let Some(leg) = self.legs.get_mut(leg_key) {
-                if scope == Scope::Restless && room.may_stay(leg, now) {
-                    continue;
-                }
-                self.stats.allocations += 1;
                 if leg.bridge.is_some() {
                     room.assign_pinned(leg);
                     room.allot_pinned(leg, now);

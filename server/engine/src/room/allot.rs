@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use baton_protocol::{LayerWanted, MediaKind, PathFromHost, PauseReason, TrackWanted, ViewMode};
+use baton_protocol::{LayerWanted, MediaKind, PathFromHost, PauseReason, TrackWanted};
 
 use super::Room;
 use crate::allocate::{Allocator, Importance, Line, Loss, Outcome, Quality, Redundancy, Target};
 use crate::bitrate::Bitrate;
 use crate::codec::Codec;
-use crate::leg::{Allotment, Leg};
+use crate::leg::Leg;
 use crate::publication::Publication;
 use crate::slot::{Lingering, Slot};
 use crate::time::Tick;
@@ -23,22 +23,15 @@ const LEAST_SOUND: Bitrate = Bitrate::from_kbps(24);
 /// anew when one begins.
 const HOPE: Duration = Duration::from_millis(5000);
 
-/// A leg that has its best is looked at so often, if its line carries so many percent of that: less often than a layer is given up.
-const REST: Duration = Duration::from_millis(500);
-const RESTFUL: u64 = 150;
-
 impl Room {
-    /// Measures what every track costs, and gives up layers that nobody uses. True: what pictures can be sent has changed.
-    pub(crate) fn measure(&mut self, now: Tick) -> bool {
-        let mut is_news = false;
+    /// Measures what every track costs, and gives up layers that nobody uses.
+    pub(crate) fn measure(&mut self, now: Tick) {
         for (_, publication) in self.publications.iter_mut() {
-            let has_changed = publication.measure(now);
+            publication.measure(now);
             if publication.kind() == MediaKind::Video {
                 publication.expire_demand(now);
-                is_news |= has_changed;
             }
         }
-        is_news
     }
 
     /// Looks at tracks that were published since the last look.
@@ -46,34 +39,7 @@ impl Room {
         let publications = self.publications.iter_mut().map(|(_, found)| found);
         publications
             .filter(|publication| publication.ladder.is_empty())
-            .for_each(|publication| {
-                publication.measure(now);
-            });
-    }
-
-    /// Has the leg its best, with room to spare, and looked at a moment ago? Then it is left alone: in a room of fifty, looking at all of
-    /// them ten times a second costs a tenth of forwarding to them.
-    pub(crate) fn may_stay(&self, leg: &Leg, now: Tick) -> bool {
-        let Allotment { rest, outcome, .. } = &leg.allotment;
-        let is_ample = |ceiling: Bitrate| ceiling.0 / RESTFUL >= outcome.given.0 / 100;
-        rest.is_some_and(|since| now.since(since) < REST)
-            && self.bridges == 0
-            && leg.estimator.is_calm()
-            && leg.ceiling().is_some_and(is_ample)
-    }
-
-    /// Can nothing be better for the leg than it is now?
-    fn has_best(leg: &Leg) -> bool {
-        let Allotment {
-            outcome,
-            redundancy,
-            ..
-        } = &leg.allotment;
-        let has_all = outcome.given >= outcome.wants && !outcome.rose && !outcome.fell;
-        has_all
-            && leg.allotment.hears_all
-            && !redundancy.is_left_out()
-            && leg.mode == ViewMode::Wanted
+            .for_each(|publication| publication.measure(now));
     }
 
     /// Divides what the leg's line carries among its slots.
@@ -125,7 +91,6 @@ impl Room {
             leg.allotment.patience.note_rise(now);
         }
         leg.allotment.outcome = outcome;
-        leg.allotment.rest = Self::has_best(leg).then_some(now);
         leg.allotment.is_least = outcome.given <= leg.allotment.sound;
         leg.estimator.set_wanted(outcome.wants);
         if outcome.wants > outcome.given {

@@ -280,30 +280,3 @@ fn a_publisher_is_told_what_is_watched() {
     film(&mut meeting, ana, 60);
     assert_eq!(meeting.wanted(ana), Some(vec![vec![false; 3]]), "alone");
 }
-
-#[test]
-fn who_has_the_best_and_room_to_spare_is_seldom_looked_at_until_something_changes() {
-    let (mut meeting, ana, ben) = ana_and_ben(27);
-    meeting.set_uplink(Some(20_000));
-    film(&mut meeting, ana, 120);
-    // Ana's own leg and Ben's, ten times a second without rest.
-    let looks = |meeting: &mut Meeting, pictures| {
-        let before = meeting.stats().allocations;
-        film(meeting, ana, pictures);
-        meeting.stats().allocations - before
-    };
-    let calm = looks(&mut meeting, 150);
-    assert!((10..=30).contains(&calm), "{calm} in five seconds");
-    got(&mut meeting, ben);
-    film(&mut meeting, ana, 30);
-    let (best, _) = got(&mut meeting, ben);
-    assert!(best > 30 * 5000, "nothing is missed: {best}");
-
-    meeting.set_uplink(Some(500));
-    let short = looks(&mut meeting, 30);
-    assert!(short >= 10, "{short} in a second in which more is wanted");
-    got(&mut meeting, ben);
-    film(&mut meeting, ana, 30);
-    let (middle, _) = got(&mut meeting, ben);
-    assert!((25_000..40_000).contains(&middle), "{middle}");
-}
