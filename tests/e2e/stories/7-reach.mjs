@@ -180,7 +180,8 @@ story('with a relay outside, a computer behind the worst NAT is reached by every
   await party.sees();
 }, { homes: { Ana: 'symmetric', Ben: 'restricted', Cleo: 'symmetric', Eve: 'blocked' } });
 
-story('guests who get no relay of their own are reached by that of the computer, behind the worst NATs on both sides', async (lab) => {
+/** Ana's computer, which has an address at a relay, carries the call of Ben and Fay; gives the call and Fay's path. */
+async function carriedWithRelay(lab) {
   const baton = await lab.baton([], { ...EVERYWHERE, ...await startRelay(lab) });
   const party = new Party(lab, `http://${NET.v4}:${baton.port('http')}`);
   party.come('Ana', { offers: true });
@@ -192,27 +193,22 @@ story('guests who get no relay of their own are reached by that of the computer,
   await party.sees();
   const { connection } = await party.people.get('Fay').report();
   lab.note(`Fay's path: ${JSON.stringify(connection.path)}`);
-  assert.equal(connection.path.remote, 'relay', 'Fay is served by the computer, by way of its relay');
-  assert.notEqual(connection.path.local, 'relay', 'and not by one of her own');
+  return { party, path: connection.path };
+}
+
+story('guests who get no relay of their own are reached by that of the computer, behind the worst NATs on both sides', async (lab) => {
+  const { party, path } = await carriedWithRelay(lab);
+  assert.equal(path.remote, 'relay', 'Fay is served by the computer, by way of its relay');
+  assert.notEqual(path.local, 'relay', 'and not by one of her own');
   await party.people.get('Ana').stop();
   await until('the relay has an address back by which pictures went', 5000, () => Math.max(...returned(lab)) > 100_000, () => returned(lab).join());
 }, { homes: { Ana: 'symmetric', Ben: 'narrow', Fay: 'narrow' } });
 
 story('where a computer with a relay is reached directly too, only checks go by the relay', async (lab) => {
-  const baton = await lab.baton([], { ...EVERYWHERE, ...await startRelay(lab) });
-  const party = new Party(lab, `http://${NET.v4}:${baton.port('http')}`);
-  party.come('Ana', { offers: true });
-  party.come('Ben');
-  await party.open('Fay');
-  await party.sees();
-  assert.equal((await party.pass('Ana')).moved, true);
-  await party.served({ Ana: true, Ben: true, Fay: true });
-  await party.sees();
   // Her NAT shows her under one address to both, so each check has to be answered from where it came to.
-  const { connection } = await party.people.get('Fay').report();
-  lab.note(`Fay's path: ${JSON.stringify(connection.path)}`);
-  assert.notEqual(connection.path.remote, 'relay');
-  assert.notEqual(connection.path.local, 'relay');
+  const { party, path } = await carriedWithRelay(lab);
+  assert.notEqual(path.remote, 'relay');
+  assert.notEqual(path.local, 'relay');
   const before = returned(lab).length;
   await party.people.get('Ana').stop();
   const passed = await until('the relay has its address back', 5000, () => returned(lab).length > before && returned(lab));
