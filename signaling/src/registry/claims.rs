@@ -46,7 +46,10 @@ impl Registry {
         if room.term.host == host && !is_guess {
             return self.confirm(host, &roster.room, (epoch, claims), now);
         }
-        if is_guess && claims && (room.term.epoch < roster.epoch || room.term.host == host) {
+        let is_newer = room.term.epoch < roster.epoch;
+        // What a slower host told of an earlier life is overtaken by a later term of that life; those of this life are newer than both.
+        let is_overtaken = is_settling && room.baton.is_recalled && is_newer;
+        if claims && (is_guess && (is_newer || room.term.host == host) || is_overtaken) {
             return self.recall_claim(&roster.room, host, roster.epoch, now);
         }
         if room.baton.is_named(&room.term, host) || room.baton.draining.contains_key(&host) {

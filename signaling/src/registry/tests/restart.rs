@@ -116,6 +116,37 @@ fn the_state_is_whole_again_in_whatever_order_they_come_back() {
 }
 
 #[test]
+fn a_server_that_missed_the_move_does_not_keep_the_computer_from_going_on() {
+    let memory = before();
+    let server = |stage: &mut Stage| {
+        let mut roster = memory.roster(HostRole::Active, 1);
+        roster[0].epoch = Epoch(1);
+        stage.link(HOST, Some(memory.ana.host.host), roster);
+    };
+    let mut stage = Stage::empty(Access::Open, 7);
+    server(&mut stage);
+    memory.resume(&mut stage);
+    stage.wait(Duration::from_millis(300));
+    memory.link_computer(&mut stage, memory.roster(HostRole::Active, 2));
+    memory.check(&mut stage);
+    stage.wait(Duration::from_secs(5));
+    assert_eq!(stage.hosting(BO).term.epoch, Epoch(2));
+    // A term of this life is not given up for one of an earlier one.
+    let mut stage = Stage::empty(Access::Open, 7);
+    server(&mut stage);
+    stage.resume(ANA, "tea", &memory.ana.resume);
+    stage.say(BO, resume_from(&memory.bo.resume, 9));
+    let term = stage.hosting(BO).term;
+    assert!(term.epoch > Epoch(9), "{term:?}");
+    stage.told(COMPUTER);
+    memory.link_computer(&mut stage, memory.roster(HostRole::Active, 2));
+    let told = stage.told(COMPUTER);
+    let is_closed = |command: &HostCommand| matches!(command, HostCommand::CloseRoom { .. });
+    assert!(told.iter().any(is_closed), "too late: {told:?}");
+    assert_eq!(stage.hosting(BO).term, term);
+}
+
+#[test]
 fn a_computer_that_does_not_come_back_is_replaced_in_an_epoch_that_nobody_had() {
     let memory = before();
     let mut stage = Stage::empty(Access::Open, 7);
