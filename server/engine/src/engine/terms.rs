@@ -138,13 +138,26 @@ impl Engine {
 /// every other heartbeat, whatever else they send. They began `since`.
 fn deafness<'a>(legs: impl Iterator<Item = &'a Leg>, since: Tick, now: Tick) -> Option<u32> {
     let elsewhere = legs.filter(|leg| leg.is_connected && !leg.is_local());
-    let newest = elsewhere.map(|leg| leg.heard).max()?;
-    let silence = now.since(newest.max(since));
-    (silence >= DEAF).then(|| u32::try_from(silence.as_millis()).unwrap_or(u32::MAX))
+    let (newest, bps) = elsewhere.fold((None, 0), |(newest, bps), leg| {
+        (newest.max(Some(leg.heard)), leg.uplink.best(now).max(bps))
+    });
+    let silence = now.since(newest?.max(since));
+    let most = if bps >= SOUND_BPS {
+        DEAF_TO_MEDIA
+    } else {
+        DEAF
+    };
+    (silence >= most).then(|| u32::try_from(silence.as_millis()).unwrap_or(u32::MAX))
 }
 
-/// Acknowledgements are 100 ms apart, and sound 20 ms; between two beats nothing is said of it.
+/// Acknowledgements are 100 ms apart; between two beats nothing is said of it.
 const DEAF: Duration = Duration::from_millis(200);
+
+/// Sound is 20 ms apart, pictures 33, and where all of it stops at once there still are acknowledgements.
+const DEAF_TO_MEDIA: Duration = Duration::from_millis(120);
+
+/// Who sends so much in a second sends sound or pictures all the time.
+const SOUND_BPS: u64 = 20_000;
 
 fn quality(leg: &mut Leg, publications: &Slab<Publication>, now: Tick) -> LineQuality {
     let participant: ParticipantId = leg.participant;
