@@ -19,6 +19,9 @@ const FAILED_WITHIN: Duration = Duration::from_secs(8);
 /// So long without a failure, and the next pause is as short as the first.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(60);
 
+/// Falls that follow each other sooner are one break-in, with what was tried in vain meanwhile.
+const ONE_BREAK: Duration = Duration::from_secs(20);
+
 /// How long a line has to wait for better pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Patience {
@@ -26,6 +29,7 @@ pub(crate) struct Patience {
     pause: Duration,
     rose: Option<Tick>,
     fell: Option<Tick>,
+    broke: Option<Tick>,
 }
 
 impl Default for Patience {
@@ -35,6 +39,7 @@ impl Default for Patience {
             pause: FIRST,
             rose: None,
             fell: None,
+            broke: None,
         }
     }
 }
@@ -59,12 +64,17 @@ impl Patience {
     /// Something had to be taken away. `is_sudden`: because the line has broken in.
     pub(crate) fn note_fall(&mut self, is_sudden: bool, now: Tick) {
         let is_within = |at: Option<Tick>, span| at.is_some_and(|at| now.since(at) < span);
-        if is_within(self.rose.take(), FAILED_WITHIN) {
-            self.pause = (self.pause * 2).min(LONGEST);
-        } else if is_sudden && !is_within(self.fell, FORGIVEN_AFTER) {
+        let is_failure = is_within(self.rose.take(), FAILED_WITHIN);
+        // What came before a line broke in says nothing of the line that it is now.
+        if is_sudden && !is_within(self.broke, ONE_BREAK) {
             self.pause = SUDDEN;
+        } else if is_failure {
+            self.pause = (self.pause * 2).min(LONGEST);
         } else if !is_within(self.fell, FORGIVEN_AFTER) {
             self.pause = FIRST;
+        }
+        if is_sudden {
+            self.broke = Some(now);
         }
         self.fell = Some(now);
         self.until = now + self.pause;
@@ -125,5 +135,19 @@ mod tests {
             now = now + Duration::from_secs(1);
         }
         assert_eq!(pauses, [500, 1000, 2000, 4000, 8000]);
+    }
+
+    #[test]
+    fn a_line_that_breaks_in_is_not_blamed_for_what_failed_before() {
+        let (mut patience, mut now) = (Patience::default(), Tick(1_000_000));
+        patience.note_fall(false, now);
+        now = now + Duration::from_secs(10);
+        patience.note_rise(now);
+        now = now + Duration::from_secs(5);
+        patience.note_fall(true, now);
+        assert_eq!(patience.until.since(now), SUDDEN, "nor is the rise");
+        now = now + ONE_BREAK;
+        patience.note_fall(true, now);
+        assert_eq!(patience.until.since(now), SUDDEN, "it broke in again");
     }
 }
