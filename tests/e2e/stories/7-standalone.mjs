@@ -65,6 +65,10 @@ story("a laptop that carries the call alone dies, and the call goes on at a gues
     if (!(longestGapMs < HOLE)) throw new TooLate(seen, { from, to: from + 3000 });
   }
   // Nobody is there to be asked for anything any more.
+  for (const person of people) {
+    const badge = await person.evaluate(() => document.querySelector('.badge')?.textContent ?? '');
+    assert.match(badge, /Hosted by Ben/, `${person.name} is told who carries the call`);
+  }
   await meet(people, 5000);
   // Then somebody is: the heir, whose certificate programs know, and browsers do not.
   const { invite: refuge } = await until("Ben's computer lets people in", 10_000, () => computer.last('signaling'));

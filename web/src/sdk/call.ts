@@ -3,7 +3,7 @@
 
 import { Emitter } from './emitter.ts';
 import { Heartbeat } from './heartbeat.ts';
-import { hostingOf } from './hosting.ts';
+import { hostingOf, standInOf } from './hosting.ts';
 import { Hosts } from './hosts.ts';
 import { type Status, status } from './ladder.ts';
 import type { VideoCodec } from './layers.ts';
@@ -12,7 +12,7 @@ import type { Leg } from './leg.ts';
 import { Loudspeaker, voices } from './loudspeaker.ts';
 import type { Own, Path } from './path.ts';
 import type {
-  Direction, ErrorCode, Grants, HostId, HostTerm, Hosting, HostingPolicy, IceServer, Joined, LeaveReason, LegId, LineScore, ParticipantId, ParticipantInfo,
+  Direction, ErrorCode, Grants, HostId, HostSeat, HostTerm, Hosting, HostingPolicy, IceServer, Joined, LeaveReason, LegId, LineScore, ParticipantId, ParticipantInfo,
   ServiceMessage, Source, TrackId, TrackInfo,
 } from './protocol.gen.ts';
 import { type Report, Reporter } from './report.ts';
@@ -58,6 +58,8 @@ export interface CallState {
   readonly host: HostTerm | null;
   /** Who carries the call, who may, and a move under way; null until signaling has said so. */
   readonly hosting: Hosting | null;
+  /** Who carries the call after `host` died, until signaling names the next one. */
+  readonly standIn: HostSeat | null;
   readonly usesServer: boolean;
   /** A link to where signaling will be, if the computer dies on which it is alone. */
   readonly refuge: string | null;
@@ -126,7 +128,7 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
     super();
     this.#options = options;
     this.#state = {
-      status: 'joining', ending: null, room: options.room, name: options.name, me: 0, host: null, hosting: null,
+      status: 'joining', ending: null, room: options.room, name: options.name, me: 0, host: null, hosting: null, standIn: null,
       usesServer: options.usesServer ?? false, refuge: null, grants: null, participants: [], own: this.#own, videos: new Map(), speakers: [],
       speaking: new Set(), lines: new Map(), chat: [], soundIsRefused: false,
     };
@@ -140,8 +142,11 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
     this.#heartbeat.on('tick', () => this.#stage.tick(performance.now()));
     this.#heartbeat.on('finding', ({ leg, finding }) => this.#hosts.believe(leg, finding));
     this.#hosts.on('hurry', (isHurried) => this.#heartbeat.hurry(isHurried));
-    this.#hosts.on('hosting', (hosting) => this.#update({ hosting, ...(hosting && { host: hosting.term }) }));
-    this.#hosts.on('front', () => { this.#silence = new Silence(); });
+    this.#hosts.on('hosting', (hosting) => this.#update({ hosting, standIn: standInOf(hosting, this.#stage.front?.host), ...(hosting && { host: hosting.term }) }));
+    this.#hosts.on('front', () => {
+      this.#silence = new Silence();
+      this.#update({ standIn: standInOf(this.#state.hosting, this.#stage.front?.host) });
+    });
     this.#hosts.on('health', () => this.#refreshStatus());
     this.#hosts.on('connected', ({ path, before }) => {
       this.#loudspeaker.play(path.leg, path === this.#stage.heard);

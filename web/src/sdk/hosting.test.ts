@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { audiences, counts, goalOf, hostingOf, seatsOf } from './hosting.ts';
+import { audiences, counts, goalOf, hostingOf, seatsOf, standInOf } from './hosting.ts';
 import type { HostKind, HostSeat, Hosting, MovePhase } from './protocol.gen.ts';
 
 const SERVER = 1;
@@ -72,4 +72,15 @@ test('what is of an older term does not count', () => {
   expect(counts(viaServer, atAnas)).toBe(true);
   expect(counts(atAnas, viaServer)).toBe(false);
   expect(counts(atAnas, { ...atAnas, policy: 'auto' })).toBe(true);
+});
+
+describe('who carries the call instead', () => {
+  test('the standby from which it is shown, until it is said to carry it', () => {
+    expect(standInOf(atAnas, SERVER)?.host).toBe(SERVER);
+    expect(standInOf(atAnas, ANAS)).toBeNull();
+    expect(standInOf(atAnas, undefined)).toBeNull();
+    expect(standInOf({ ...atAnas, mine: SERVER }, SERVER), 'who is served there anyway').toBeNull();
+    expect(standInOf({ ...viaServer, standby: seat(BENS) }, SERVER)).toBeNull();
+    expect(standInOf(null, SERVER)).toBeNull();
+  });
 });

@@ -1,6 +1,6 @@
 // Who carries the call, as one participant sees it: which legs there shall be, and where the call is to be shown from. Pure.
 
-import type { Epoch, HostId, HostKind, HostTerm, Hosting, ParticipantId } from './protocol.gen.ts';
+import type { Epoch, HostId, HostKind, HostSeat, HostTerm, Hosting, ParticipantId } from './protocol.gen.ts';
 
 /** What a host is to a participant. */
 export type Role = 'mine' | 'next' | 'standby';
@@ -62,6 +62,12 @@ export function goalOf(hosting: Hosting, alarm: Alarm): HostId {
   const { moving, standby, mine } = hosting;
   if (alarm !== 'none' && standby) return standby.host;
   return moving?.phase === 'switch' ? moving.to.host : mine;
+}
+
+/** The standby, where the call is already shown from it though another host is still said to carry it. */
+export function standInOf(hosting: Hosting | null, front: HostId | undefined): HostSeat | null {
+  const standby = hosting?.standby;
+  return standby && standby.host === front && front !== hosting.mine ? standby : null;
 }
 
 /** The hosts to which own sound and pictures go. */

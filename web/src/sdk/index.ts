@@ -9,7 +9,7 @@ export type { MoveCost } from './moves.ts';
 export type { Own } from './path.ts';
 export type { Problem } from './problem.ts';
 export type {
-  CandidateInfo, Direction, Grants, HostTerm, Hosting, HostingPolicy, LineReport, LineScore, ParticipantId, ParticipantInfo, PauseReason, Source, TrackId, TrackInfo,
+  CandidateInfo, Direction, Grants, HostSeat, HostTerm, Hosting, HostingPolicy, LineReport, LineScore, ParticipantId, ParticipantInfo, PauseReason, Source, TrackId, TrackInfo,
 } from './protocol.gen.ts';
 export type { Report } from './report.ts';
 export type { Want } from './slots.ts';

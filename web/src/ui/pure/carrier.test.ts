@@ -8,20 +8,30 @@ const seat = { host: 7, kind: 'participant', name: "Ana's computer", owner: 1 } 
 const candidate = { seat, fit: true, why_not: [] };
 const hosting: Hosting = { term, mine: 9, policy: 'auto', candidates: [candidate] };
 const grants = (more: Partial<Grants>): Grants => ({ publish: [], subscribe: true, chat: true, moderate: false, host: false, hidden: false, ...more });
-const state = (change: Partial<Hosting>): Pick<CallState, 'host' | 'hosting' | 'participants'> => {
+const state = (change: Partial<Hosting>): Pick<CallState, 'host' | 'hosting' | 'standIn' | 'participants'> => {
   const now = { ...hosting, ...change };
-  return { host: now.term, hosting: now, participants: [ana] };
+  return { host: now.term, hosting: now, standIn: null, participants: [ana] };
 };
 const atAnas: Partial<Hosting> = { term: { epoch: 2, host: 7, kind: 'participant', name: "Ana's computer" }, owner: 1 };
 
 describe('who carries the call', () => {
   test('the server, a person, or it is moving', () => {
-    expect(carrierOf({ host: null, hosting: null, participants: [] })).toBeNull();
+    expect(carrierOf({ host: null, hosting: null, standIn: null, participants: [] })).toBeNull();
     expect(carrierOf(state({}))).toEqual({ is: 'server', name: 'sfu' });
     expect(carrierOf(state(atAnas))).toEqual({ is: 'computer', name: 'Ana', owner: 1 });
     expect(carrierOf({ ...state(atAnas), participants: [] }), 'whose owner is hidden').toEqual({ is: 'computer', name: "Ana's computer", owner: 1 });
     const moving = { epoch: 2, to: seat, phase: 'prepare' } as const;
     expect(carrierOf(state({ moving }))).toEqual({ is: 'moving', name: "Ana's computer", toServer: false });
+  });
+});
+
+describe('who carries it after the host died and before signaling says so', () => {
+  const server = { host: 9, kind: 'central', name: 'sfu' } as const;
+
+  test('the standby from which it is shown, whatever was about to happen', () => {
+    const moving = { epoch: 3, to: seat, phase: 'prepare' } as const;
+    expect(carrierOf({ ...state({ ...atAnas, moving }), standIn: server })).toEqual({ is: 'server', name: 'sfu' });
+    expect(carrierOf({ ...state({}), standIn: seat })).toEqual({ is: 'computer', name: 'Ana', owner: 1 });
   });
 });
 

@@ -1,6 +1,6 @@
 // Who carries the call, in what people are told. Pure.
 
-import type { CallState, CandidateInfo, ParticipantId } from '../../sdk/index.ts';
+import type { CallState, CandidateInfo, HostSeat, HostTerm, ParticipantId } from '../../sdk/index.ts';
 
 /** On whose computer the call is, or where it is going. `name`: of the server, the person, the computer. */
 export type Carrier =
@@ -8,17 +8,20 @@ export type Carrier =
   | { readonly is: 'computer'; readonly name: string; readonly owner: ParticipantId | null }
   | { readonly is: 'moving'; readonly name: string; readonly toServer: boolean };
 
-type Known = Pick<CallState, 'host' | 'hosting' | 'participants'>;
+type Known = Pick<CallState, 'host' | 'hosting' | 'standIn' | 'participants'>;
 
 /** Null until it is known. */
-export function carrierOf({ host, hosting, participants }: Known): Carrier | null {
+export function carrierOf({ host, hosting, standIn, participants }: Known): Carrier | null {
+  if (standIn) return sitting(standIn, standIn.owner, participants);
   const to = hosting?.moving?.to;
   if (to) return { is: 'moving', name: to.name, toServer: to.kind === 'central' };
-  if (!host) return null;
-  if (host.kind === 'central') return { is: 'server', name: host.name };
-  const owner = hosting?.owner;
+  return host && sitting(host, hosting?.owner, participants);
+}
+
+function sitting({ kind, name }: HostTerm | HostSeat, owner: ParticipantId | undefined, participants: Known['participants']): Carrier {
+  if (kind === 'central') return { is: 'server', name };
   const person = participants.find(({ id }) => id === owner);
-  return { is: 'computer', name: person?.name ?? host.name, owner: owner ?? null };
+  return { is: 'computer', name: person?.name ?? name, owner: owner ?? null };
 }
 
 /** One line of the list of computers. */
