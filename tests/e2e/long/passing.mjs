@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { Baton, repository } from '../rig/baton.mjs';
 import { chromiumIn } from '../rig/browsers.mjs';
 import { Computer } from '../rig/computer.mjs';
+import { RULES, movesByItself } from '../rig/election.mjs';
 import { NET, homeOf } from '../rig/homes.mjs';
 import { Cable } from '../rig/line.mjs';
 import { story } from '../rig/story.mjs';
@@ -31,10 +32,11 @@ class Call {
   people = [];
   rows = [];
 
-  static async begin(lab) {
+  static async begin(lab, more = {}) {
     const call = new Call();
     call.#lab = lab;
-    const baton = await lab.baton([], SERVER, process.env.BATON_MIDDLE);
+    const baton = await lab.baton([], { ...SERVER, ...more }, process.env.BATON_MIDDLE);
+    call.baton = baton;
     const room = lab.room();
     const url = `http://${NET.v4}:${baton.port('http')}`;
     const words = (name) => new URLSearchParams({ name, token: Baton.invitation(SECRET, room, ['--moderator']), quality: 'low' });
@@ -113,6 +115,11 @@ story('the baton is passed there and back, many times', async (lab) => {
     await watchFor(CALM_MS);
     call.keep('planned');
   }
+}, AT_HOME);
+
+story('from home, a call moves by itself to a computer that is fit', async (lab) => {
+  const call = await Call.begin(lab, { BATON_HOSTING: 'auto', BATON_HOSTING_RULES: RULES });
+  await movesByItself(lab, call.baton, call.people, call.invite, homeOf('Dan'));
 }, AT_HOME);
 
 const FAULTS = {

@@ -5,62 +5,14 @@ import { execFileSync } from 'node:child_process';
 
 import { Baton } from '../rig/baton.mjs';
 import { Computer } from '../rig/computer.mjs';
+import { RULES, movesByItself } from '../rig/election.mjs';
 import { guest } from '../rig/line.mjs';
 import { Skip, story } from '../rig/story.mjs';
 import { until, watchFor } from '../rig/wait.mjs';
 
 const VIEW = { viewport: { width: 900, height: 600 }, query: { quality: 'low' } };
-/** Nobody waits for a minute here, and all that is said of how long somebody will stay is guessed from that; everybody shares two processors. */
-const RULES = 'seasoned=5 margin=-40 cpu_free=0 jitter=200';
-/** Until the computer qualifies for good, and from then to the new term, in milliseconds; what the server may still forward then, in percent. */
-const QUALIFIED = 60_000;
-const PROMOTED = 30_000;
-const LEFT = 15;
-/** A stretch of the call over which bytes are counted. */
-const COUNTED = 8000;
-
-const forwarded = async (baton) => (await baton.metrics()).get('baton_rtp_bytes_total{direction="out"}');
-
-/** Bytes that the server forwards in a second. */
-async function rate(baton) {
-  const [before, from] = [await forwarded(baton), Date.now()];
-  await watchFor(COUNTED);
-  return ((await forwarded(baton)) - before) * 1000 / (Date.now() - from);
-}
 
 const candidate = (person) => person.evaluate(() => window.baton.call.state.hosting?.candidates[0] ?? null);
-
-/** Since when the offered computer has been fit without a break, and what stood against it before. */
-class Qualifying {
-  #person;
-  #began = Date.now();
-  #since = null;
-  #history = [];
-
-  constructor(person) {
-    this.#person = person;
-  }
-
-  async look() {
-    // Once it carries the call there is nothing to qualify for.
-    const seen = await this.#person.evaluate(() => {
-      const { term, candidates } = window.baton.call.state.hosting;
-      return candidates.find(({ seat }) => seat.host !== term.host) ?? null;
-    });
-    if (seen === null) return;
-    this.#since = seen.fit ? (this.#since ?? Date.now()) : null;
-    const why = seen.fit ? 'fit' : seen.why_not.join(', ');
-    if (this.#history.at(-1)?.why !== why) this.#history.push({ after: Date.now() - this.#began, why });
-  }
-
-  get waited() {
-    return this.#since === null ? Infinity : Date.now() - this.#since;
-  }
-
-  get told() {
-    return this.#history.map(({ after, why }) => `${after} ms: ${why}`).join('; ');
-  }
-}
 
 story('a call moves by itself to the computer that is fit, and the server forwards next to nothing', async (lab) => {
   const baton = await lab.baton([], { BATON_HOSTING_RULES: RULES });
@@ -69,33 +21,8 @@ story('a call moves by itself to the computer that is fit, and the server forwar
   for (const [name, browser] of [['Ana', 'chromium'], ['Ben', 'chromium'], ['Cleo', 'firefox']]) {
     people.push(await lab.join(name, browser, baton.url, room, VIEW));
   }
-  const [ana] = people;
   await Promise.all(people.map((person, index) => person.sees(people[(index + 1) % 3], { within: 10_000, fps: 5 })));
-  const { host: server, epoch } = await ana.report();
-  const computer = Computer.join(lab, `${baton.url}/r/${room}`, 'Dan');
-  await ana.until('is shown Dan', 10_000, ({ videos }) => videos.filter(({ framesDecoded }) => framesDecoded > 0).length === 3);
-  const before = await rate(baton);
-  const qualifies = new Qualifying(ana);
-  const isMoved = ({ host, moving, epoch: now }) => host.kind === 'participant' && moving === null && now > epoch;
-  const reports = await until("everybody is at Dan's computer", QUALIFIED + PROMOTED, async () => {
-    await qualifies.look();
-    const all = await Promise.all(people.map((person) => person.report()));
-    return all.every(isMoved) && all;
-  }, () => qualifies.told);
-  lab.note(`promoted ${qualifies.waited} ms after qualifying: ${qualifies.told}; ${JSON.stringify(computer.last('probed'))}`);
-  assert.ok(qualifies.waited <= PROMOTED, `promoted ${qualifies.waited} ms after qualifying: ${qualifies.told}`);
-  for (const report of reports) {
-    assert.equal(report.host.id, reports[0].host.id);
-    assert.equal(report.epoch, reports[0].epoch);
-    assert.equal(report.standby?.id, server.id);
-  }
-  await Promise.all(people.map((person, index) => person.sees(people[(index + 1) % 3], { within: 10_000, fps: 5 })));
-  await watchFor(3000); // the legs to the server fall silent
-  const after = await rate(baton);
-  const left = 100 * after / before;
-  lab.note(`the server forwarded ${Math.round(before / 125)} kb/s, and ${Math.round(after / 125)} kb/s now: ${left.toFixed(1)} %`);
-  assert.ok(left < LEFT, `the server still forwards ${left.toFixed(1)} %`);
-  assert.equal((await ana.report()).host.id, reports[0].host.id, 'it stays there');
+  await movesByItself(lab, baton, people, `${baton.url}/r/${room}`);
 });
 
 /** Bits per second of the computer's line towards the others, before and after it breaks in; and the queue in front of it, in milliseconds. */
