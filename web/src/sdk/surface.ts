@@ -1,12 +1,20 @@
 // A box that shows one stream at a time. Owns: its video elements, and that a picture stays until the next one is really there.
 // Does not own: which stream it is.
 
+/** A new stream begins to be shown with its third picture: the first ones of a decoder and of a route come unevenly. */
+const SETTLED = 3;
+/** It is not waited for any longer; a still screen has no third picture. */
+const SETTLE_MS = 200;
+/** The stream on top gave nothing for so long: any picture is better now. */
+const LATE_MS = 100;
+
 /** Shows received video without a blank moment between two streams. */
 export class Surface {
   readonly #box: HTMLElement;
   readonly #seen: (now: number, skipped: number, stream: MediaStream) => void;
   #front: HTMLVideoElement | null = null;
   #back: HTMLVideoElement | null = null;
+  #newest = Number.NEGATIVE_INFINITY;
 
   /** `seen` is called for every picture shown, with its time, how many were shown since the call before, and its stream. */
   constructor(box: HTMLElement, seen: (now: number, skipped: number, stream: MediaStream) => void) {
@@ -43,12 +51,19 @@ export class Surface {
     video.srcObject = stream;
     const asked = performance.now();
     let presented = 0;
-    const frame: VideoFrameRequestCallback = (_now, picture) => {
+    let fresh = 0;
+    const frame: VideoFrameRequestCallback = (now, picture) => {
       if (video !== this.#front && video !== this.#back) return;
       video.requestVideoFrameCallback(frame);
       // Firefox first repeats the last picture of a stream that played before.
-      if (video === this.#back && (picture.receiveTime ?? asked) >= asked) this.#swap();
+      if (video === this.#back && (picture.receiveTime ?? asked) >= asked) {
+        fresh += 1;
+        const isLate = this.#front === null || now - this.#newest >= LATE_MS;
+        if (fresh >= SETTLED || isLate) this.#swap();
+        else if (fresh === 1) setTimeout(() => { if (video === this.#back) this.#swap(); }, SETTLE_MS);
+      }
       if (video === this.#front) {
+        this.#newest = now;
         this.#seen(picture.presentationTime, presented === 0 ? 0 : Math.max(0, picture.presentedFrames - presented - 1), stream);
       }
       presented = picture.presentedFrames;
