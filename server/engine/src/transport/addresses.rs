@@ -5,7 +5,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::stun::TransactionId;
+use bytes::BytesMut;
+
+use super::stun::{Check, TransactionId};
 
 /// Addresses one participant may have verified at a time: interfaces times families, and NATs that changed their mind.
 const MAX_ADDRESSES: usize = 16;
@@ -16,8 +18,11 @@ const MAX_REQUESTS: usize = 32;
 struct Request {
     remote: SocketAddr,
     local: SocketAddr,
-    transaction: TransactionId,
-    is_nomination: bool,
+    check: Check,
+    /// A nomination as it came, until rtc gets it again.
+    whole: Option<BytesMut>,
+    /// rtc got it again.
+    is_late: bool,
 }
 
 #[derive(Debug)]
@@ -31,6 +36,8 @@ struct Path {
     remote: SocketAddr,
     /// `None`: nothing came from there yet.
     local: Option<IpAddr>,
+    /// Of the check that nominated it.
+    priority: u32,
 }
 
 /// A check that was answered.
@@ -58,18 +65,18 @@ impl Addresses {
         self.relayed = Some(local);
     }
 
-    /// A check came: not to be believed before rtc has verified its MESSAGE-INTEGRITY.
+    /// A check came, and this is the whole of it: not to be believed before rtc has verified its MESSAGE-INTEGRITY.
     pub(super) fn note_request(
         &mut self,
         remote: SocketAddr,
         local: SocketAddr,
-        transaction: TransactionId,
-        is_nomination: bool,
+        check: Check,
+        whole: &[u8],
     ) {
         if self
             .requests
             .iter()
-            .any(|r| r.remote == remote && r.transaction == transaction)
+            .any(|r| r.remote == remote && r.check.transaction == check.transaction)
         {
             return;
         }
@@ -79,9 +86,20 @@ impl Addresses {
         self.requests.push(Request {
             remote,
             local,
-            transaction,
-            is_nomination,
+            check,
+            whole: check.is_nomination.then(|| BytesMut::from(whole)),
+            is_late: false,
         });
+    }
+
+    /// A nomination from there that rtc has left unanswered, and the address it came to; each of them once.
+    pub(super) fn take_unanswered(&mut self, remote: SocketAddr) -> Option<(SocketAddr, BytesMut)> {
+        let mut from_there = self.requests.iter_mut().filter(|r| r.remote == remote);
+        from_there.find_map(|request| {
+            let whole = request.whole.take()?;
+            request.is_late = true;
+            Some((request.local, whole))
+        })
     }
 
     /// rtc answered a check with success: the sender knows the password.
@@ -93,10 +111,11 @@ impl Addresses {
         let index = self
             .requests
             .iter()
-            .position(|r| r.remote == remote && r.transaction == transaction)?;
+            .position(|r| r.remote == remote && r.check.transaction == transaction)?;
         let Request {
             local,
-            is_nomination,
+            check,
+            is_late,
             ..
         } = self.requests.remove(index);
         match self.verified.iter_mut().find(|v| v.remote == remote) {
@@ -113,14 +132,20 @@ impl Addresses {
         let source = local.ip();
         Some(Answered {
             source,
-            is_new_path: self.follow(remote, source, is_nomination),
+            is_new_path: self.follow(remote, source, check, is_late),
         })
     }
 
     /// Takes the path there, or the path's own end elsewhere. True if it is another path than before.
-    fn follow(&mut self, remote: SocketAddr, source: IpAddr, is_nomination: bool) -> bool {
+    fn follow(&mut self, remote: SocketAddr, source: IpAddr, check: Check, is_late: bool) -> bool {
         let relayed = self.relayed;
         let is_relayed = |ip: IpAddr| Some(ip) == relayed;
+        // Whoever nominates in every check goes by the best pair, not by the one that is answered last (RFC 5245 section 8.1.1.2).
+        let is_better = self.path.is_none_or(|path| {
+            let rank = |local: Option<IpAddr>, priority| (!local.is_some_and(is_relayed), priority);
+            rank(Some(source), check.priority) > rank(path.local, path.priority)
+        });
+        let is_nomination = check.is_nomination && (is_better || !is_late);
         let known = self.path.filter(|path| path.remote == remote);
         let is_same_way = known.is_some_and(|path| {
             path.local
@@ -131,6 +156,10 @@ impl Addresses {
             self.path = Some(Path {
                 remote,
                 local: Some(source),
+                priority: match known {
+                    Some(path) if !is_nomination => path.priority,
+                    _ => check.priority,
+                },
             });
         }
         is_nomination && !is_same_way
@@ -139,7 +168,11 @@ impl Addresses {
     /// rtc chose a path by itself (full ICE): its own check succeeded there.
     pub(super) fn select(&mut self, remote: SocketAddr) {
         let local = self.source(remote);
-        self.path = Some(Path { remote, local });
+        self.path = Some(Path {
+            remote,
+            local,
+            priority: u32::MAX,
+        });
     }
 
     /// ICE restarts: the addresses stay believed, the next nomination names the path.
@@ -190,12 +223,36 @@ mod tests {
     impl Guest {
         /// A check from the only address that the guest has, to one of the host's.
         fn check(&mut self, local: SocketAddr, is_nomination: bool) -> Answered {
-            self.count += 1;
-            let transaction = [self.count; 12];
+            let check = self.next(is_nomination, 1);
             let addresses = &mut self.addresses;
-            addresses.note_request(remote(), local, transaction, is_nomination);
-            let answered = addresses.note_success(remote(), transaction);
+            addresses.note_request(remote(), local, check, &[]);
+            let answered = addresses.note_success(remote(), check.transaction);
             answered.expect("it was asked")
+        }
+
+        /// A nomination from an address of the guest's to one of the host's, which is answered at the second time.
+        fn nominate_late(
+            &mut self,
+            (from, local): (SocketAddr, SocketAddr),
+            priority: u32,
+        ) -> Answered {
+            let check = self.next(true, priority);
+            let addresses = &mut self.addresses;
+            addresses.note_request(from, local, check, &[1]);
+            let again = addresses.take_unanswered(from);
+            assert_eq!(again, Some((local, BytesMut::from(&[1][..]))));
+            assert_eq!(addresses.take_unanswered(from), None, "once");
+            let answered = addresses.note_success(from, check.transaction);
+            answered.expect("it was asked")
+        }
+
+        fn next(&mut self, is_nomination: bool, priority: u32) -> Check {
+            self.count += 1;
+            Check {
+                transaction: [self.count; 12],
+                is_nomination,
+                priority,
+            }
         }
     }
 
@@ -231,6 +288,30 @@ mod tests {
         // Among its own addresses the host follows.
         assert_eq!(guest.check(elsewhere, false), answered(elsewhere, false));
         assert_eq!(source(&guest), Some(elsewhere.ip()));
+        assert_eq!(guest.addresses.path(), Some(remote()));
+    }
+
+    /// Firefox nominates every pair, by UDP and by TCP, and stays with the best.
+    #[test]
+    fn of_nominations_that_are_answered_late_the_best_names_the_path() {
+        let mut guest = Guest {
+            addresses: Addresses::default(),
+            count: 0,
+        };
+        let direct = SocketAddr::from(([10, 0, 0, 2], 7000));
+        let relayed = SocketAddr::from(([198, 51, 100, 1], 50000));
+        guest.addresses.note_relayed(relayed.ip());
+        let from = |port| SocketAddr::from(([203, 0, 113, 7], port));
+        let mut follows = |pair, priority| guest.nominate_late(pair, priority).is_new_path;
+        assert!(follows((from(1), relayed), 40), "the first");
+        assert!(follows((from(1), direct), 40), "without the relay");
+        assert!(!follows((from(1), relayed), 50), "by the relay");
+        assert!(!follows((from(2), direct), 30), "worse");
+        assert!(follows((from(3), direct), 50), "better");
+        assert_eq!(guest.addresses.path(), Some(from(3)));
+        assert!(guest.addresses.is_verified(from(2)), "held in reserve");
+        // Whoever nominates once means it.
+        assert!(guest.check(direct, true).is_new_path);
         assert_eq!(guest.addresses.path(), Some(remote()));
     }
 }

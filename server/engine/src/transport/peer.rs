@@ -45,6 +45,7 @@ const ACKNOWLEDGED: Duration = Duration::from_millis(300);
 const IDLE_WAKE: Duration = Duration::from_secs(1);
 
 mod caller;
+mod check;
 
 pub use caller::Caller;
 
@@ -194,17 +195,7 @@ impl Transport {
         self.now = self.now.max(now);
         match bytes.first() {
             _ if self.state == State::Ended => {}
-            Some(0..=3) => {
-                if let Some(Binding::Request {
-                    transaction,
-                    is_nomination,
-                }) = Binding::parse(bytes)
-                {
-                    self.addresses
-                        .note_request(remote, local, transaction, is_nomination);
-                }
-                self.feed(local, remote, BytesMut::from(bytes));
-            }
+            Some(0..=3) => self.handle_check(local, remote, bytes),
             Some(20..=63) if !self.addresses.is_verified(remote) => self.counters.unverified += 1,
             Some(20..=63) if self.addresses.path().is_none() => {
                 // rtc would drop it, and the participant would repeat it only after its timer.

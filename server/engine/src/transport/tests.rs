@@ -3,6 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::hmac;
+
+use super::stun::{Binding, TransactionId};
 use super::*;
 use crate::sdp::{Candidate, CandidatePolicy, ChannelLine, LocalTransport, RemoteTransport};
 
@@ -136,5 +139,94 @@ fn a_message_that_was_lost_is_repeated_by_a_connection_that_was_idle() {
         pair.ends[0].send(CHANNEL, "{}", pair.now).unwrap();
         pair.run(Duration::from_millis(1300));
         assert_eq!((pair.lost, pair.messages.len()), (0, 2 * sent));
+    }
+}
+
+/// A STUN message, signed (RFC 8489 section 14.5).
+fn stun(
+    kind: u16,
+    transaction: TransactionId,
+    attributes: &[(u16, &[u8])],
+    password: &str,
+) -> Vec<u8> {
+    const HEADER: usize = 20;
+    const INTEGRITY: usize = 24;
+    let mut bytes = [&kind.to_be_bytes()[..], &[0, 0, 0x21, 0x12, 0xa4, 0x42]].concat();
+    bytes.extend(transaction);
+    let append = |bytes: &mut Vec<u8>, kind: u16, value: &[u8]| {
+        bytes.extend(kind.to_be_bytes());
+        bytes.extend(u16::try_from(value.len()).unwrap().to_be_bytes());
+        bytes.extend(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    };
+    for &(kind, value) in attributes {
+        append(&mut bytes, kind, value);
+    }
+    let len = u16::try_from(bytes.len() - HEADER + INTEGRITY).unwrap();
+    bytes[2..4].copy_from_slice(&len.to_be_bytes());
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, password.as_bytes());
+    let tag = hmac::sign(&key, &bytes);
+    append(&mut bytes, 0x0008, tag.as_ref());
+    bytes
+}
+
+/// Firefox by TCP: it nominates in its first check, triggers another before it answers the host's, and says nothing more.
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a connection has to begin somewhere"
+)]
+fn a_nomination_that_is_never_repeated_is_answered() {
+    for is_lite in [true, false] {
+        let now = Instant::now();
+        let [own, guest]: [SocketAddr; 2] =
+            ["10.0.0.1:1000", "10.0.0.2:2000"].map(|a| a.parse().unwrap());
+        let announced = [own];
+        let certificates = [(); 2].map(|()| Certificate::generate().unwrap());
+        let config = |end: usize| TransportConfig {
+            certificate: &certificates[end],
+            is_lite: is_lite && end == 0,
+            announced: &announced,
+            policy: CandidatePolicy::default(),
+            profiles: &PROFILES,
+        };
+        let caller = Caller::new(&config(1), now).unwrap();
+        let mut remote = told(caller.local(), guest, false);
+        remote.candidates.clear();
+        let (mut host, local) = Transport::new(&config(0), &remote, now).unwrap();
+        let username = format!("{}:{}", local.ufrag, remote.ufrag);
+        let check = |transaction| {
+            let attributes: [(u16, &[u8]); 4] = [
+                (0x0006, username.as_bytes()),
+                (0x0025, &[]),
+                (0x0024, &[0x6d, 0x7f, 0x80, 0xff]),
+                (0x802a, &[7; 8]),
+            ];
+            stun(0x0001, transaction, &attributes, local.pwd.as_str())
+        };
+        let mut say = |bytes: &[u8]| {
+            host.handle_datagram(now, own, guest, bytes);
+            let heard = std::iter::from_fn(|| host.poll_transmit());
+            heard
+                .filter_map(|datagram| Binding::parse(&datagram.bytes))
+                .collect::<Vec<_>>()
+        };
+        let asked = say(&check([1; 12]))
+            .into_iter()
+            .find_map(|said| match said {
+                Binding::Request(check) => Some(check.transaction),
+                Binding::Success { .. } => None,
+            });
+        say(&check([2; 12]));
+        let asked = asked.expect("the host checks the pair itself");
+        let answer = [(0x0020, &[0, 1, 0, 0, 0, 0, 0, 0][..])];
+        let heard = say(&stun(0x0101, asked, &answer, remote.pwd.as_str()));
+        let answered = |transaction| heard.contains(&Binding::Success { transaction });
+        assert!(answered([1; 12]) && answered([2; 12]), "{heard:?}");
+        let events: Vec<_> = std::iter::from_fn(|| host.poll_event()).collect();
+        assert!(
+            matches!(events[..], [TransportEvent::Path { remote, .. }] if remote == guest),
+            "{events:?}"
+        );
     }
 }
