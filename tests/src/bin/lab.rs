@@ -15,9 +15,13 @@ use baton_tests::link::Link;
 use baton_tests::netns::Namespace;
 use clap::{Parser, Subcommand};
 use serde::{Deserialize, Serialize};
+use socket2::SockRef;
 
 /// Time between two lines about a link.
 const TELL: Duration = Duration::from_millis(50);
+
+/// How downloads beside a call are sent: as by most computers, whatever this one is set to (RFC 9438).
+const CONGESTION: &[u8] = b"cubic";
 
 /// Port of downloads beside a call.
 const DOWNLOAD_PORT: u16 = 9009;
@@ -196,7 +200,7 @@ fn tell(link: &Link, downloaded: &AtomicU64) {
     }
 }
 
-/// A download from the middle to the participant, as fast as the system's TCP sends, until the process ends.
+/// A download from the middle to the participant, as fast as TCP sends, until the process ends.
 fn download(
     home: (&Namespace, Ipv4Addr),
     guest: &Namespace,
@@ -204,6 +208,9 @@ fn download(
 ) -> Result<()> {
     let address = SocketAddr::from((home.1, DOWNLOAD_PORT));
     let listener = home.0.enter(|| TcpListener::bind(address))??;
+    SockRef::from(&listener)
+        .set_tcp_congestion(CONGESTION)
+        .context("this system has no CUBIC")?;
     std::thread::spawn(move || {
         let Ok((mut to, _)) = listener.accept() else {
             return;
