@@ -264,7 +264,7 @@ impl Engine {
         self.drain_transport(key, now);
         self.report_state(key, now);
         self.queue(key);
-        self.reschedule(key);
+        self.reschedule(key, tick);
     }
 
     fn wake_room(&mut self, key: Key, now: Tick) {

@@ -22,7 +22,7 @@ use crate::time::Tick;
 const REPORT_INTERVAL: Duration = Duration::from_millis(1000);
 
 /// All legs report at the same few moments of a second: each moment is a wake-up.
-const REPORTS_TOGETHER: Duration = Duration::from_millis(200);
+pub(crate) const REPORTS_TOGETHER: Duration = Duration::from_millis(200);
 
 /// Report blocks of one packet (RFC 3550 section 6.4.1).
 const MAX_BLOCKS: usize = 31;

@@ -195,7 +195,7 @@ impl Engine {
         self.announce_ufrag(key, &local.ufrag);
         self.drain_transport(key, now);
         self.queue(key);
-        self.reschedule(key);
+        self.reschedule(key, tick);
         self.schedule_room(room_key, tick);
         key
     }

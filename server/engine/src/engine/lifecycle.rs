@@ -69,7 +69,7 @@ impl Engine {
                 }
             }
         }
-        self.reschedule(key);
+        self.reschedule(key, tick);
     }
 
     pub(super) fn take_keys(&mut self, key: Key, keys: &SrtpKeys, now: Tick) {

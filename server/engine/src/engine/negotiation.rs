@@ -118,7 +118,7 @@ impl Engine {
         self.assign_room(room_key, tick);
         self.drain_transport(key, now);
         self.queue(key);
-        self.reschedule(key);
+        self.reschedule(key, tick);
         self.schedule_room(room_key, tick);
         Ok(answer)
     }
