@@ -30,7 +30,7 @@ use crate::slot::{Outgoing, Slot};
 use crate::srtp::{Inbound, Outbound, Profile};
 use crate::stats::Stats;
 use crate::time::Tick;
-use crate::transport::Transport;
+use crate::transport::Held;
 use crate::uplink::Uplink;
 
 /// Nothing authentic was heard for so long: the leg is silent. Firefox checks consent every five seconds.
@@ -58,7 +58,7 @@ const DEFAULT_ROUND_TRIP: Duration = Duration::from_millis(100);
 /// How datagrams of a leg are protected and carried.
 pub(crate) enum Link {
     /// ICE, DTLS and SCTP.
-    Full(Box<Transport>),
+    Full(Held),
     /// Address and keys were agreed elsewhere: own media of this process, simulated meetings, load generators.
     Keyed,
 }
@@ -141,7 +141,8 @@ pub(crate) struct Leg {
     /// Deadline that is in the engine's heap.
     pub(crate) scheduled: Tick,
     pub(crate) is_queued: bool,
-    transport_seq: u16,
+    /// Transport-wide number of the next packet.
+    pub(crate) transport_seq: u16,
 }
 
 /// What became of a leg's last allocation.

@@ -9,6 +9,7 @@ mod addresses;
 mod certificate;
 mod config;
 mod event;
+mod held;
 mod hello;
 mod keys;
 mod peer;
@@ -19,6 +20,7 @@ mod synthetic;
 pub use certificate::Certificate;
 pub use config::{PROFILES, TransportConfig, warm_up};
 pub use event::{Counters, Failure, Outgoing, SendError, TransportError, TransportEvent};
+pub(crate) use held::Held;
 pub use keys::{SrtpKeys, SrtpMaster, SrtpProfile};
 pub use peer::{Caller, Transport};
 

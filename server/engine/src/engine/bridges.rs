@@ -23,7 +23,7 @@ use crate::sdp::{
 };
 use crate::slab::Key;
 use crate::time::Tick;
-use crate::transport::{Caller, PROFILES, Transport, TransportConfig};
+use crate::transport::{Caller, Held, PROFILES, Transport, TransportConfig};
 
 /// The other end answers within this time or not at all.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
@@ -178,7 +178,7 @@ impl Engine {
             id: LegId(bridge.0),
             grants: Grants::default(),
             mode: ViewMode::Wanted,
-            link: Link::Full(Box::new(transport)),
+            link: Link::Full(Held::new(transport)),
             ssrc: Ssrc(self.rng.next_u32()),
             session: 0,
         };

@@ -17,7 +17,7 @@ use crate::rtp::Ssrc;
 use crate::sdp::{self, AnswerParams, IcePassword, Offer};
 use crate::slab::Key;
 use crate::time::Tick;
-use crate::transport::{PROFILES, Transport, TransportConfig};
+use crate::transport::{Held, PROFILES, Transport, TransportConfig};
 
 /// Kilobits per second that a Chromium publisher starts with, instead of 300.
 const START_BITRATE: u32 = 1200;
@@ -163,7 +163,7 @@ impl Engine {
                 };
                 let opened = Transport::new(&config, &offer.transport, now);
                 let (transport, local) = opened.map_err(|error| error.to_string())?;
-                (Link::Full(Box::new(transport)), local)
+                (Link::Full(Held::new(transport)), local)
             }
             Some(_) => (Link::Keyed, self.keyed_local()?),
         };

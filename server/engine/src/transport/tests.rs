@@ -230,3 +230,16 @@ fn a_nomination_that_is_never_repeated_is_answered() {
         );
     }
 }
+
+#[test]
+fn what_had_nothing_to_send_is_asked_again_once_something_was_done_with_it() {
+    let pair = Pair::connected();
+    let [answering, _] = pair.ends;
+    let mut held = Held::new(answering);
+    while held.poll_transmit().is_some() {}
+    assert!(held.is_quiet());
+    held.poll_timeout();
+    assert!(held.is_quiet(), "asking changes nothing");
+    held.send(CHANNEL, "{}", pair.now).unwrap();
+    assert!(held.poll_transmit().is_some(), "the message");
+}
