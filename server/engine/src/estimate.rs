@@ -235,6 +235,23 @@ impl Estimator {
         });
     }
 
+    /// Reads a little of each part (`ahead`). `seq`: of the next packet.
+    pub(crate) fn glance(&self, seq: u16) -> u64 {
+        let rates = [
+            self.rate.target(),
+            self.acked.last(),
+            self.queueing.newest(),
+            self.prober.wanted(),
+            self.loss.bound().unwrap_or(0.0),
+        ];
+        let parts = rates
+            .into_iter()
+            .fold(self.heard.0, |all, rate| all ^ rate.to_bits());
+        let is_on = self.surge.is_on() ^ self.limit.is_limited();
+        let arrival = self.arrivals.first().map_or(0, |arrival| arrival.sent.0);
+        parts ^ self.history.glance(seq) ^ u64::from(is_on) ^ self.prober.deadline().0 ^ arrival
+    }
+
     /// Takes transport-wide feedback.
     pub(crate) fn handle_feedback(&mut self, feedback: &TransportFeedback<'_>, now: Tick) {
         self.has_feedback = true;

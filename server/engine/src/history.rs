@@ -120,6 +120,12 @@ impl History {
         Ok(*sent)
     }
 
+    /// Reads the place of a packet that will be sent.
+    pub(crate) fn glance(&self, seq: u64) -> u32 {
+        let place = self.sent.get(Self::place(seq).0);
+        place.map_or(0, |sent| sent.map_or(0, |sent| sent.timestamp))
+    }
+
     /// Forgets everything: the slot shows another source.
     pub(crate) fn clear(&mut self) {
         self.sent.fill(None);

@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod allocate;
 mod arrivals;
 mod asker;

@@ -224,6 +224,11 @@ impl Worker {
         self.traffic.receive_calls += 1;
         let wall = (queue == Queue::Patient).then(|| SystemTime::now().duration_since(UNIX_EPOCH));
         let wall = wall.and_then(Result::ok);
+        if queue == Queue::Patient {
+            for (meta, _) in self.batch.filled(count) {
+                self.engine.expect(meta.addr);
+            }
+        }
         for (meta, bytes) in self.batch.filled(count) {
             // What waited is taken for when it came: round trips are measured by it.
             let waited = wall

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Engine;
+use crate::ahead;
 use crate::allocate::{Claim, share};
 use crate::bitrate::Bitrate;
 use crate::leg::{Allotment, Leg};
@@ -46,6 +47,7 @@ impl Engine {
             let Some(&leg_key) = room.legs.get(index) else {
                 continue;
             };
+            ahead::read(&self.legs, room.legs.get(index + 1).copied());
             if let Some(leg) = self.legs.get_mut(leg_key) {
                 if leg.bridge.is_some() {
                     room.assign_pinned(leg);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use baton_protocol::MediaKind;
 
 use super::{Engine, leg_deadline, tell_view};
+use crate::ahead;
 use crate::io::Transmit;
 use crate::leg::fill;
 use crate::slab::Key;
@@ -85,6 +86,8 @@ impl Engine {
             next += 1;
             self.serve_leg(room, leg, now);
             if !self.sending.is_empty() {
+                let legs = self.rooms.get(room).map(|room| room.legs.as_slice());
+                ahead::read(&self.legs, legs.and_then(|legs| legs.get(next)).copied());
                 if !self.wanted_keyframes.is_empty() {
                     self.pass_wishes(room, now);
                 }

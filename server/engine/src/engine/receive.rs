@@ -2,9 +2,11 @@
 //!
 //! Does not own what a leg does with it (`inbound`, `transport`).
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::{Engine, leg_deadline};
+use crate::ahead;
 use crate::inbound::Admitted;
 use crate::io::{Datagram, Routed};
 use crate::leg::Link;
@@ -22,6 +24,11 @@ pub(super) enum Way {
 }
 
 impl Engine {
+    /// Datagrams of this sender follow in a moment: with several senders, say so of each before the first is handled.
+    pub fn expect(&self, remote: SocketAddr) {
+        ahead::read(&self.legs, self.demux.by_address(remote));
+    }
+
     /// Takes one datagram.
     pub fn handle_datagram(&mut self, mut datagram: Datagram<'_>, now: Instant) -> Routed {
         self.stats.datagrams_in += 1;

@@ -70,6 +70,17 @@ impl History {
         place.as_mut().filter(|sent| sent.seq == seq)
     }
 
+    /// Reads the places of the next packet and of the last ones.
+    pub(super) fn glance(&self, seq: u16) -> u64 {
+        let mask = self.ring.len().wrapping_sub(1);
+        let places = [0, 4, 8, 12, 16].map(|back| usize::from(seq.wrapping_sub(back)) & mask);
+        let sent = |place: usize| self.ring.get(place).copied().flatten();
+        places
+            .into_iter()
+            .filter_map(sent)
+            .fold(0, |all, sent| all ^ sent.at.0)
+    }
+
     fn place(&mut self, seq: u16) -> Option<&mut Option<Sent>> {
         let mask = self.ring.len().wrapping_sub(1);
         self.ring.get_mut(usize::from(seq) & mask)

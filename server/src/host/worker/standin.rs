@@ -1,5 +1,6 @@
 //! An engine for tests of the loop: it answers datagrams of senders it knows and knows those whose STUN names its rooms.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::LazyLock;
@@ -16,6 +17,7 @@ pub(crate) static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 pub(crate) struct Engine {
     rooms: Vec<RoomId>,
     known: HashSet<SocketAddr>,
+    expected: RefCell<HashSet<SocketAddr>>,
     outgoing: Vec<(Transmit, Vec<u8>)>,
     events: Vec<Event>,
     due: Option<Instant>,
@@ -32,6 +34,7 @@ impl Engine {
         Ok(Self {
             rooms: Vec::new(),
             known: HashSet::new(),
+            expected: RefCell::default(),
             outgoing: Vec::new(),
             events: Vec::new(),
             due: None,
@@ -52,7 +55,7 @@ impl Engine {
     pub(crate) fn set_mapped(&mut self, _: Option<SocketAddr>) {}
 
     /// Echoes in reverse. "burst" is answered by ten datagrams in one transmit, "later" by one datagram after 20 ms, and what looks
-    /// like RTCP by the moment for which it is taken.
+    /// like RTCP by the moment for which it is taken, if the loop has said that it comes.
     #[allow(clippy::needless_pass_by_value, reason = "as in the real engine")]
     pub(crate) fn handle_datagram(&mut self, datagram: Datagram<'_>, now: Instant) -> Routed {
         if let Some(ufrag) = baton_engine::stun_ufrag(datagram.bytes)
@@ -70,6 +73,9 @@ impl Engine {
                 self.due = Some(now + Duration::from_millis(20));
                 self.known = HashSet::from([datagram.remote]);
             }
+            [128..192, 192..=223, ..] if !self.expected.borrow().contains(&datagram.remote) => {
+                self.reply(datagram.remote, b"not announced".to_vec(), None);
+            }
             [128..192, 192..=223, ..] => {
                 let at = now.saturating_duration_since(*START).as_micros();
                 let at = u64::try_from(at).unwrap_or(u64::MAX).to_be_bytes();
@@ -81,6 +87,10 @@ impl Engine {
             }
         }
         Routed::Here
+    }
+
+    pub(crate) fn expect(&self, remote: SocketAddr) {
+        self.expected.borrow_mut().insert(remote);
     }
 
     pub(crate) fn handle_command(&mut self, command: HostCommand, _now: Instant) {
