@@ -13,6 +13,7 @@ mod lockout;
 mod openapi;
 mod outbox;
 mod peer_socket;
+mod pings;
 mod problem;
 mod sdpfrag;
 mod stats;
@@ -99,6 +100,8 @@ struct Inner {
     admission: Admission,
     lockout: Lockout,
     numbers: AtomicU64,
+    /// What the moments of pings are counted from.
+    began: tokio::time::Instant,
 }
 
 /// The link of a host in the same process: what a WebSocket on `/host` is to a remote one.
@@ -146,6 +149,7 @@ impl Service {
                 events,
                 counters,
                 numbers: AtomicU64::new(1),
+                began: tokio::time::Instant::now(),
             }),
         }
     }

@@ -13,13 +13,14 @@ use baton_protocol::limits::MAX_MESSAGE;
 use baton_protocol::{ErrorCode, PeerMessage, ServiceMessage};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use tokio::time::{MissedTickBehavior, interval, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 
 use super::Service;
 use super::actor::Event;
 use super::admission::Ticket;
 use super::guard;
 use super::outbox::{CloseCode, Drain, Outbox, Outgoing, bounded};
+use super::pings::pings;
 use super::problem::Problem;
 use crate::rate::Bucket;
 use crate::registry::ConnectionId;
@@ -126,9 +127,7 @@ async fn write(
     sink: &mut SplitSink<WebSocket, Message>,
     mut drain: Drain,
 ) -> Option<CloseCode> {
-    let mut ping = interval(service.limits().ping_interval);
-    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ping.tick().await;
+    let mut ping = pings(service.limits().ping_interval, service.inner.began);
     loop {
         let message = tokio::select! {
             next = drain.next() => match next {
