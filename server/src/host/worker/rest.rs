@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use crate::host::socket::{self, MediaSocket};
 
 /// How long reports wait where pictures do not wait with them.
-const REPORTS: Duration = Duration::from_millis(10);
+const REPORTS: Duration = Duration::from_millis(20);
 
 /// How long a rest is where they do: what a picture may come later by, in a host that is so busy.
 const REST: Duration = Duration::from_millis(4);
 
 /// How long something may have waited, in any case.
-pub(super) const LONGEST: Duration = Duration::from_millis(20);
+pub(super) const LONGEST: Duration = Duration::from_millis(40);
 
 /// Things for nothing that are no burden: one every so often.
 const IDLE_EVERY: Duration = Duration::from_millis(4);
@@ -119,8 +119,8 @@ mod tests {
                 .filter(|turn| rest.note_turn(reports, start + REPORTS * *turn))
                 .count()
         };
-        assert_eq!(rests(2), 0, "200 a second");
-        assert!(rests(4) > 90, "400 a second");
+        assert_eq!(rests(4), 0, "200 a second");
+        assert!(rests(8) > 90, "400 a second");
     }
 
     #[test]
