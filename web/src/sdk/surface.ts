@@ -6,7 +6,7 @@ const SETTLED = 3;
 /** It is not waited for any longer; a still screen has no third picture. */
 const SETTLE_MS = 200;
 /** The stream on top gave nothing for so long: any picture is better now. */
-const LATE_MS = 100;
+const LATE_MS = 60;
 
 /** Shows received video without a blank moment between two streams. */
 export class Surface {
