@@ -102,9 +102,10 @@ export class Baton {
     return `http://localhost:${this.port('http')}`;
   }
 
-  /** Metrics as a map of `name{labels}` to number. */
-  async metrics() {
-    const text = await (await fetch(`http://${this.address('admin')}/metrics`)).text();
+  /** Metrics as a map of `name{labels}` to number; `host` is where it is reached if not at the address that it listens on. */
+  async metrics(host = null) {
+    const address = host === null ? this.address('admin') : `${host}:${this.port('admin')}`;
+    const text = await (await fetch(`http://${address}/metrics`)).text();
     const lines = text.split('\n').filter((line) => line && !line.startsWith('#'));
     return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]));
   }
