@@ -51,10 +51,23 @@ describe('changing over', () => {
   test('voices change over when everybody who is heard would be heard', () => {
     const change = new Changeover(0, false);
     expect(change.isTimeToHear(voices(1, 2), voices(1), 50)).toBe(false);
-    expect(change.isTimeToHear(voices(1, 2), voices(1, 2, 3), 80)).toBe(true);
-    expect(change.isTimeToHear(voices(1, 2), voices(1), 1000), 'but not for ever').toBe(true);
+    expect(change.isTimeToHear(voices(1, 2), voices(1), 760)).toBe(false);
+    expect(change.isTimeToHear(voices(1, 2), voices(1, 2, 3), 760)).toBe(true);
+    expect(change.isTimeToHear(voices(1, 2), voices(1), 1500), 'but not for ever').toBe(true);
     expect(change.isTimeToHear(voices(1), voices(), 5000), 'a leg that is silent is not changed to').toBe(false);
     expect(change.isTimeToHear(voices(), voices(), 299)).toBe(false);
     expect(change.isTimeToHear(voices(), voices(), 300), 'where nobody speaks there is nothing to lose').toBe(true);
+  });
+
+  test('a new leg plays unheard for a while first, unless the old one is dead', () => {
+    const change = new Changeover(0, false);
+    expect(change.isTimeToHear(voices(1), voices(1), 100)).toBe(false);
+    expect(change.isTimeToHear(voices(1), voices(1), 799)).toBe(false);
+    change.hurry();
+    expect(change.isTimeToHear(voices(1), voices(1), 799)).toBe(true);
+    expect(new Changeover(0, true).isTimeToHear(voices(), voices(1), 20)).toBe(true);
+    const calm = new Changeover(0, false);
+    calm.isTimeToHear(voices(1), voices(1), 100);
+    expect(calm.isTimeToHear(voices(1), voices(1), 800)).toBe(true);
   });
 });

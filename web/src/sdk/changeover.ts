@@ -10,13 +10,16 @@ const PATIENCE_MS = 300;
 /** What has not come by now does not come, or nobody draws it. */
 const GIVE_UP_MS = 2500;
 /** Voices that are still missing on the new leg are not waited for any longer. */
-const VOICES_MS = 1000;
+const VOICES_MS = 1500;
+/** A new leg makes up much of its first sound, until its buffer knows how evenly packets come. */
+const SETTLED_MS = 700;
 
 export class Changeover {
   readonly #asked = new Map<TrackId, number>();
   readonly #arrived = new Set<TrackId>();
   #isHeard = false;
   #isUrgent: boolean;
+  #voicesSince: number | null = null;
 
   /** `isUrgent`: the old leg gives nothing any more, so everything is asked for at once. */
   constructor(readonly began: number, isUrgent: boolean) {
@@ -60,11 +63,13 @@ export class Changeover {
 
   /**
    * Shall voices change over now? `before` and `after`: whose voice came over the old and the new leg just now. Not before everybody who
-   * is heard would go on being heard.
+   * is heard would go on being heard, and not before the new leg has played for a while unheard, if there is time.
    */
   isTimeToHear(before: ReadonlySet<number>, after: ReadonlySet<number>, now: number): boolean {
     const waited = now - this.began;
     if (after.size === 0) return before.size === 0 && waited >= PATIENCE_MS;
+    this.#voicesSince ??= now;
+    if (!this.#isUrgent && now - this.#voicesSince < SETTLED_MS) return false;
     return [...before].every((voice) => after.has(voice)) || waited >= VOICES_MS;
   }
 
