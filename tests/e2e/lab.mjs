@@ -29,6 +29,8 @@ const BOUNDS = {
   'downlink lost': [350, 500, 1000],
 };
 const PLANNED_BOUNDS = [17, 33, 66];
+/** The same until the picture is as large again, p50. */
+const LARGE_AGAIN = 1000;
 
 if (options.inside === undefined) await everything();
 else await inside(JSON.parse(readFileSync(options.inside, 'utf8')));
@@ -79,7 +81,7 @@ function passing() {
   say('docs/passing.md is written');
 }
 
-/** Two rows for each kind of change and browser: pictures and sound. */
+/** Three rows for each kind of change and browser: pictures, pictures as large as before, and sound. */
 function rowsOf(changes) {
   const names = [...new Set(changes.map(({ what, who }) => `${what}\n${who}`))];
   return names.flatMap((name) => {
@@ -90,9 +92,11 @@ function rowsOf(changes) {
     const gap = ({ longestGapMs, baselineMs }) => (isPlanned ? Math.max(0, longestGapMs - baselineMs) : longestGapMs);
     const bounds = BOUNDS[what] ?? PLANNED_BOUNDS;
     const pictures = isPlanned ? 'longer than usual without a picture, ms' : 'without a picture, ms';
+    const large = group.filter(({ smallerMs }) => typeof smallerMs === 'number').map(({ smallerMs }) => smallerMs);
     const sound = group.filter(({ concealedMs }) => concealedMs !== null).map(({ concealedMs }) => concealedMs);
     return [
       { what: `${what}: ${pictures}`, who, values: shown.map(gap), bounds },
+      { what: `${what}: without a picture as large as before, ms`, who, values: large, bounds: what === 'kill -9' ? [LARGE_AGAIN] : [] },
       { what: `${what}: sound made up, ms`, who, values: sound, bounds: isPlanned ? [undefined, 20] : [] },
     ].filter(({ values }) => values.length > 0);
   });

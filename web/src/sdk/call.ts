@@ -22,6 +22,7 @@ import { SUSPICIOUS_MS, Silence, lastHeard } from './silence.ts';
 import { type Want, slotsNeeded } from './slots.ts';
 import { Speaking } from './speaking.ts';
 import { type Shown, Stage } from './stage.ts';
+import type { Picture } from './surface.ts';
 import { isLimitedByLine } from './upload.ts';
 
 export interface CallOptions {
@@ -204,8 +205,8 @@ export class Call extends Emitter<{ state: CallState; notice: Notice }> {
   }
 
   /** A picture of a track was shown, of this stream. */
-  frame(track: TrackId, now: number, skipped: number, stream?: MediaStream): void {
-    this.#stage.frame(track, now, skipped, stream);
+  frame(track: TrackId, picture: Picture, stream?: MediaStream): void {
+    this.#stage.frame(track, picture, stream);
   }
 
   say(text: string, to?: ParticipantId): boolean {

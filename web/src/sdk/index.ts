@@ -14,4 +14,4 @@ export type {
 export type { Report } from './report.ts';
 export type { Want } from './slots.ts';
 export type { Shown } from './stage.ts';
-export { Surface } from './surface.ts';
+export { type Picture, Surface } from './surface.ts';

@@ -2,6 +2,7 @@
 // milliseconds of one clock.
 
 import type { Epoch, TrackId } from './protocol.gen.ts';
+import type { Picture } from './surface.ts';
 
 export interface MoveCost {
   readonly epoch: Epoch;
@@ -12,6 +13,8 @@ export interface MoveCost {
   readonly longestGapMs: number | null;
   /** The same for the same picture, in as long a time before. */
   readonly baselineMs: number | null;
+  /** Longest time between two pictures that were as large as before the change, of the picture for which that was worst. */
+  readonly smallerMs: number | null;
   /** Sound that was made up because it was missing; null where it was undone. */
   readonly concealedMs: number | null;
 }
@@ -23,18 +26,23 @@ const LEAST_BASELINE_MS = 2000;
 const KEPT_MS = 15_000;
 const MOST_KEPT = 1000;
 
-export class TimeLine {
-  readonly #shown = new Map<TrackId, number[]>();
+interface Moment {
+  readonly at: number;
+  readonly height: number;
+}
 
-  /** A picture was shown. `skipped` pictures were shown between this call and the one before. */
-  frame(track: TrackId, now: number, skipped = 0): void {
-    const times = this.#shown.get(track) ?? [];
-    this.#shown.set(track, times);
-    const last = times.at(-1) ?? now;
-    for (let index = 1; index <= skipped; index += 1) times.push(last + ((now - last) * index) / (skipped + 1));
-    times.push(now);
-    const old = times.findIndex((time) => time >= now - KEPT_MS);
-    times.splice(0, Math.max(old, times.length - MOST_KEPT));
+export class TimeLine {
+  readonly #shown = new Map<TrackId, Moment[]>();
+
+  /** A picture was shown. */
+  frame(track: TrackId, { at, skipped, height }: Picture): void {
+    const moments = this.#shown.get(track) ?? [];
+    this.#shown.set(track, moments);
+    const last = moments.at(-1)?.at ?? at;
+    for (let index = 1; index <= skipped; index += 1) moments.push({ at: last + ((at - last) * index) / (skipped + 1), height });
+    moments.push({ at, height });
+    const old = moments.findIndex((moment) => moment.at >= at - KEPT_MS);
+    moments.splice(0, Math.max(old, moments.length - MOST_KEPT));
   }
 
   /** It pauses on purpose or is not shown any more: the time until the next picture is no gap. */
@@ -46,15 +54,24 @@ export class TimeLine {
     this.#shown.clear();
   }
 
-  /** The worst picture's longest gap in a stretch of time, and the same picture's before it. */
-  cost(from: number, to: number): { longestGapMs: number | null; baselineMs: number | null } {
+  /** The worst picture's longest gap in a stretch of time, the same picture's before it, and the worst one's between two as large as before. */
+  cost(from: number, to: number): Pick<MoveCost, 'longestGapMs' | 'baselineMs' | 'smallerMs'> {
     const length = Math.max(LEAST_BASELINE_MS, to - from);
-    const costs = [...this.#shown.values()].flatMap((times) => {
+    const costs = [...this.#shown.values()].flatMap((moments) => {
+      const times = moments.map(({ at }) => at);
       const gap = longest(times, from, to);
-      return gap === null ? [] : [{ gap, baseline: longest(times, from - length, from) }];
+      if (gap === null) return [];
+      const before = moments.findLast(({ at }) => at < from)?.height ?? 0;
+      const large = moments.filter(({ height }) => height >= before).map(({ at }) => at);
+      return [{ gap, baseline: longest(times, from - length, from), smaller: longest(large, from, to) ?? to - from }];
     });
     const [worst] = costs.toSorted((a, b) => b.gap - (b.baseline ?? 0) - (a.gap - (a.baseline ?? 0)));
-    return { longestGapMs: worst ? Math.round(worst.gap) : null, baselineMs: worst?.baseline == null ? null : Math.round(worst.baseline) };
+    if (!worst) return { longestGapMs: null, baselineMs: null, smallerMs: null };
+    return {
+      longestGapMs: Math.round(worst.gap),
+      baselineMs: worst.baseline === null ? null : Math.round(worst.baseline),
+      smallerMs: Math.round(Math.max(...costs.map(({ smaller }) => smaller))),
+    };
   }
 }
 

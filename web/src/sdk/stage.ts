@@ -11,6 +11,7 @@ import type { Loudspeaker } from './loudspeaker.ts';
 import type { Path } from './path.ts';
 import type { Epoch, ParticipantId, ParticipantInfo, PathFromHost, PauseReason, TrackId } from './protocol.gen.ts';
 import { type Want, assignSlots, slotsNeeded, viewOf } from './slots.ts';
+import type { Picture } from './surface.ts';
 
 /** What is shown of a track. */
 export interface Shown {
@@ -129,9 +130,9 @@ export class Stage extends Emitter<StageEvents> {
   }
 
   /** A picture was shown on the screen. */
-  frame(track: TrackId, now: number, skipped: number, stream?: MediaStream): void {
-    this.#gaps.frame(track, now, skipped);
-    this.#ledger.line.frame(track, now, skipped);
+  frame(track: TrackId, picture: Picture, stream?: MediaStream): void {
+    this.#gaps.frame(track, picture.at, picture.skipped);
+    this.#ledger.line.frame(track, picture);
     const turn = this.#turn;
     if (!turn || !stream || turn.change.hasArrived(track)) return;
     if (!turn.path.leg.videoSlots.some((slot) => slot.stream === stream)) return;

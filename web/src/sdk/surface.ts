@@ -8,16 +8,26 @@ const SETTLE_MS = 200;
 /** The stream on top gave nothing for so long: any picture is better now. */
 const LATE_MS = 60;
 
+/** A picture that was shown. */
+export interface Picture {
+  /** When, in milliseconds of `performance.now()`. */
+  readonly at: number;
+  /** How many were shown since the last one that was told of. */
+  readonly skipped: number;
+  /** In pixels. */
+  readonly height: number;
+}
+
 /** Shows received video without a blank moment between two streams. */
 export class Surface {
   readonly #box: HTMLElement;
-  readonly #seen: (now: number, skipped: number, stream: MediaStream) => void;
+  readonly #seen: (picture: Picture, stream: MediaStream) => void;
   #front: HTMLVideoElement | null = null;
   #back: HTMLVideoElement | null = null;
   #newest = Number.NEGATIVE_INFINITY;
 
-  /** `seen` is called for every picture shown, with its time, how many were shown since the call before, and its stream. */
-  constructor(box: HTMLElement, seen: (now: number, skipped: number, stream: MediaStream) => void) {
+  /** `seen` is called for pictures shown. */
+  constructor(box: HTMLElement, seen: (picture: Picture, stream: MediaStream) => void) {
     this.#box = box;
     this.#seen = seen;
   }
@@ -64,7 +74,8 @@ export class Surface {
       }
       if (video === this.#front) {
         this.#newest = now;
-        this.#seen(picture.presentationTime, presented === 0 ? 0 : Math.max(0, picture.presentedFrames - presented - 1), stream);
+        const skipped = presented === 0 ? 0 : Math.max(0, picture.presentedFrames - presented - 1);
+        this.#seen({ at: picture.presentationTime, skipped, height: picture.height }, stream);
       }
       presented = picture.presentedFrames;
     };
