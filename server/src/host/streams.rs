@@ -273,6 +273,7 @@ async fn converse(
     // Refusals cost latency only.
     let _ = stream.set_nodelay(true);
     let _ = SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER);
+    steady(&SockRef::from(&stream));
     let (mut reader, writer) = stream.into_split();
     let mut inbox = Inbox::default();
     let first = timeout(FIRST_FRAME, inbox.read(&mut reader)).await;
@@ -316,6 +317,22 @@ async fn converse(
     // The worker is gone: then there is nothing to forget.
     let _ = worker.send(Happening::Closed { remote, number }).await;
 }
+
+/// Has what is sent controlled by something that never stops on purpose: BBR lets no more than four packets be under way for 200 ms
+/// every ten seconds, to see how short the way is (draft-ietf-ccwg-bbr, ProbeRTT), and pictures stand still.
+#[cfg(target_os = "linux")]
+fn steady(stream: &Socket) {
+    // Whoever is not root may be allowed less.
+    let is_set = STEADY
+        .iter()
+        .any(|name| stream.set_tcp_congestion(name).is_ok());
+    if !is_set {
+        tracing::debug!("media over TCP is sent as this system is set to");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn steady(_: &Socket) {}
 
 async fn write(mut writer: OwnedWriteHalf, outgoing: &mut Outgoing) {
     while let Some(framed) = outgoing.frames.recv().await {
@@ -436,6 +453,10 @@ const SEND_BUFFER: usize = 32 * 1024;
 /// The same inside the process: some large pictures that come at once.
 const MAX_WAITING_INSIDE: usize = 1024 * 1024;
 
+/// Ways to control congestion, the better first (RFC 9438, RFC 5681).
+#[cfg(target_os = "linux")]
+const STEADY: [&[u8]; 2] = [b"cubic", b"reno"];
+
 /// Bytes taken at once.
 const READ: usize = 16 * 1024;
 
@@ -488,6 +509,20 @@ mod tests {
         assert_eq!(streams.len(), 1, "a later connection has the address");
         streams.remove(remote(), 1);
         assert!(!streams.has(remote()));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn media_is_not_sent_by_bbr_whatever_this_system_prefers() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let stream = SockRef::from(&stream);
+        // Refused where there is none; then there is nothing to undo.
+        let _ = stream.set_tcp_congestion(b"bbr");
+        steady(&stream);
+        let name = stream.tcp_congestion().unwrap();
+        let name = name.split(|&byte| byte == 0).next().unwrap();
+        assert!(STEADY.contains(&name), "{}", name.escape_ascii());
     }
 
     #[test]

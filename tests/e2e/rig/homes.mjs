@@ -2,7 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 
-import { Wire } from './world.mjs';
+import { CUBIC, Wire } from './world.mjs';
 
 /** The network that the homes are around, as they reach it. Not of the addresses for documentation, which routers refuse as their own. */
 export const NET = { v4: '20.20.20.1', v6: '2001:db8::1' };
@@ -125,7 +125,7 @@ function addHome(middle, kind, number, made) {
   for (const link of ['out', 'in']) ip('-n', router, 'link', 'set', link, 'up');
   ip('-n', home, 'addr', 'add', `${far}/${bits}`, 'dev', 'line', ...nodad);
   ip('-n', home, 'link', 'set', 'line', 'up');
-  ip('-n', home, 'route', 'add', 'default', 'via', near, 'dev', 'line');
+  ip('-n', home, 'route', 'add', 'default', 'via', near, 'dev', 'line', ...CUBIC);
   if (isSix) {
     ip('-n', router, 'route', 'add', 'default', 'via', NET.v6, 'dev', 'out');
     ip('-n', middle, 'route', 'add', `2001:db8:${number}::/64`, 'via', `2001:db8::${number}`, 'dev', 'net');

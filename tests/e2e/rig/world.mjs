@@ -13,6 +13,9 @@ export const MIDDLE = '10.80.0.1';
 
 const ip = (...words) => execFileSync('ip', words, { stdio: 'pipe' });
 
+/** Words of a route: computers of participants send by it, as most do, whatever this machine prefers (RFC 9438). */
+export const CUBIC = ['congctl', 'cubic'];
+
 /** Asks the lab's program. */
 export function ask(words, input) {
   return execFileSync(tool, words, { input, encoding: 'utf8', maxBuffer: 1 << 28 });
@@ -59,7 +62,7 @@ export class Wire {
     const ready = once(lines, 'line');
     lines.on('line', (line) => wire.#hear(JSON.parse(line)));
     await ready;
-    ip('-n', space, 'route', 'add', 'default', 'dev', 'line');
+    ip('-n', space, 'route', 'add', 'default', 'dev', 'line', ...CUBIC);
     return wire;
   }
 
@@ -91,7 +94,7 @@ export class Wire {
   move() {
     ip('-n', this.#space, 'addr', 'flush', 'dev', 'line');
     ip('-n', this.#space, 'addr', 'add', `10.80.${this.#index}.3/24`, 'dev', 'line');
-    ip('-n', this.#space, 'route', 'replace', 'default', 'dev', 'line');
+    ip('-n', this.#space, 'route', 'replace', 'default', 'dev', 'line', ...CUBIC);
   }
 
   /** UDP to the host's media port does not leave any more. */
