@@ -1,51 +1,53 @@
-//! Reading ahead. What a leg keeps lies on several pages of memory that nothing has touched since its last picture, and one after the other
-//! is waited for as work comes to it. Read together beforehand, they come at the same time, and while the leg before is being sealed.
+//! Fetching ahead. What a leg keeps lies in a hundred places of memory that nothing has touched since its last picture, and one after the other
+//! is waited for as work comes to it. They are asked for beforehand, while other legs have their turn: what a leg is, then what it points to,
+//! then what that points to.
 //!
-//! Owns which parts are read. Changes nothing.
-
-use std::hint::black_box;
+//! Owns which parts are fetched. Changes nothing.
 
 use crate::leg::Leg;
+use crate::prefetch::{fetch, fetch_at};
 use crate::slab::{Key, Slab};
-use crate::slot::Slot;
+use crate::slot::{Outgoing, Slot};
 
-/// Slots of a leg that are read; most legs show no more.
+/// Slots of a leg that are fetched; most legs show no more.
 const SLOTS: usize = 4;
 
-/// Reads what serving a leg, and taking its reports, will read first.
-pub(crate) fn read(legs: &Slab<Leg>, key: Option<Key>) {
-    if let Some(leg) = key.and_then(|key| legs.get(key)) {
-        black_box(of_leg(leg));
+/// Packets of a picture whose places are fetched.
+const PACKETS: usize = 5;
+
+/// For serving legs one after the other: the leg at `next` is the next one, and those behind it take one step each.
+pub(crate) fn for_serving(legs: &Slab<Leg>, keys: &[Key], next: usize) {
+    let at = |ahead: usize| keys.get(next + ahead).copied();
+    if let Some(key) = at(3) {
+        legs.fetch(key);
+    }
+    let leg = |ahead| legs.get(at(ahead)?);
+    if let Some(leg) = leg(2) {
+        fetch_at(leg.busy.as_ptr(), 1);
+        fetch_at(leg.allotment.order.as_ptr(), 1);
+        fetch_at(leg.outbox.as_ptr(), PACKETS * size_of::<Outgoing>());
+        leg.estimator.fetch_for_sending();
+    }
+    if let Some(leg) = leg(1) {
+        shown(leg).for_each(fetch);
+        leg.estimator.fetch_notes(leg.transport_seq);
+    }
+    if let Some(leg) = leg(0) {
+        shown(leg).for_each(|slot| slot.fetch_notes(PACKETS));
     }
 }
 
-fn of_leg(leg: &Leg) -> u64 {
-    let busy = leg.busy.iter().take(SLOTS);
-    let slots = busy.filter_map(|index| leg.slots.get(usize::from(*index)));
-    let slots = slots.fold(0, |all, slot| all ^ of_slot(slot));
-    let order = leg.allotment.order.first().copied().unwrap_or(0);
-    let profile = leg
-        .crypto
-        .as_ref()
-        .map(|crypto| crypto.outbound.profile().rtp_tag_len());
-    let estimate = leg.estimator.glance(leg.transport_seq);
-    let port = leg.remote.map_or(0, |remote| remote.port());
-    slots
-        ^ estimate
-        ^ profile.unwrap_or(0) as u64
-        ^ u64::from(order ^ port)
-        ^ leg.heard.0
-        ^ leg.pace_due.0
-        ^ leg.pacer.deadline().0
-        ^ leg.allotment.outcome.given.0
-        ^ leg.control.len() as u64
-        ^ leg.nacks.len() as u64
+/// For taking reports of these legs, all of which take a step before the next one.
+pub(crate) fn for_reports(legs: &Slab<Leg>, keys: &[Option<Key>]) {
+    let keys = || keys.iter().flatten().copied();
+    let legs_there = || keys().filter_map(|key| legs.get(key));
+    keys().for_each(|key| legs.fetch(key));
+    legs_there().for_each(|leg| fetch(&*leg.estimator));
+    legs_there().for_each(|leg| leg.estimator.fetch_notes(leg.transport_seq));
 }
 
-fn of_slot(slot: &Slot) -> u64 {
-    let showing = slot.showing.as_ref();
-    let showing = showing.map_or(0, |showing| showing.publication.index());
-    let codec = slot.codecs.first().map_or(0, |known| known.codec as u64);
-    let next = slot.forwarder.highest_seq() + 1;
-    showing as u64 ^ codec ^ u64::from(slot.packets) ^ u64::from(slot.history.glance(next))
+/// Slots that show something.
+fn shown(leg: &Leg) -> impl Iterator<Item = &Slot> {
+    let busy = leg.busy.iter().take(SLOTS);
+    busy.filter_map(|index| leg.slots.get(usize::from(*index)))
 }

@@ -18,7 +18,7 @@ mod tests;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use baton_protocol::{
     HostCommand, LegId, MediaKind, Negotiate, ParticipantId, PathFromHost, PathToHost, RoomId,
@@ -45,6 +45,14 @@ use crate::transport::Certificate;
 /// Events that wait for the caller at most; a caller that does not drain loses the oldest.
 const MAX_EVENTS: usize = 4096;
 
+/// What a served room wants looked at within this time is done at once, and the next time may be so much later, for the picture
+/// that is there by then.
+const EARLY: Duration = Duration::from_millis(25);
+const LATE: Duration = Duration::from_millis(15);
+
+/// Rooms that are remembered as served.
+const MAX_SERVED: usize = 64;
+
 /// What has a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Sleeper {
@@ -66,6 +74,8 @@ pub struct Engine {
     /// Who is being woken, kept for its memory.
     due: Vec<(Tick, Sleeper)>,
     dirty: Vec<Key>,
+    /// Rooms that were served and are to be looked at soon.
+    served: Vec<Key>,
     serving: Option<fanout::Serving>,
     sending: VecDeque<Key>,
     wanted_keyframes: Vec<(Key, usize)>,
@@ -112,6 +122,7 @@ impl Engine {
             sleepers: BinaryHeap::new(),
             due: Vec::new(),
             dirty: Vec::new(),
+            served: Vec::new(),
             serving: None,
             sending: VecDeque::new(),
             wanted_keyframes: Vec::new(),
@@ -277,13 +288,8 @@ impl Engine {
             return;
         };
         if room.refresh_due <= now {
-            let speakers_changed = room.refresh(now);
-            self.share_uplink();
-            self.assign_room(key, now);
-            if speakers_changed {
-                self.tell_speakers(key, now);
-            }
-            self.tell_lines(key, now);
+            self.served.retain(|served| *served != key);
+            self.refresh_room(key, now);
         }
         let Some(room) = self.rooms.get_mut(key) else {
             return;
@@ -295,6 +301,47 @@ impl Engine {
             self.dirty.push(key);
         }
         self.schedule_room(key, now);
+    }
+
+    /// Does what is due soon for the rooms that were just served, while their memory is still in the cache: whoever never calls it
+    /// has all of it done in time by [`Self::handle_timeout`]. Call it when what [`Self::poll_transmit`] gave was sent, and poll again.
+    pub fn handle_served(&mut self, now: Instant) {
+        let now = self.epoch.tick(now);
+        while let Some(key) = self.served.pop() {
+            let is_near = |room: &&mut Room| room.refresh_due <= now + EARLY;
+            if self.rooms.get_mut(key).filter(is_near).is_none() {
+                continue;
+            }
+            self.refresh_room(key, now);
+            if let Some(room) = self.rooms.get_mut(key) {
+                room.refresh_due = room.refresh_due + LATE;
+                room.scheduled = Tick::NEVER;
+            }
+            self.schedule_room(key, now);
+        }
+    }
+
+    fn note_served(&mut self, key: Key, now: Tick) {
+        let refresh_due = self.rooms.get(key).map(|room| room.refresh_due);
+        if refresh_due.is_some_and(|due| due <= now + EARLY)
+            && self.served.len() < MAX_SERVED
+            && !self.served.contains(&key)
+        {
+            self.served.push(key);
+        }
+    }
+
+    fn refresh_room(&mut self, key: Key, now: Tick) {
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        let speakers_changed = room.refresh(now);
+        self.share_uplink();
+        self.assign_room(key, now);
+        if speakers_changed {
+            self.tell_speakers(key, now);
+        }
+        self.tell_lines(key, now);
     }
 
     /// What the process around the engine has to know next.

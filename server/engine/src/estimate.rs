@@ -30,6 +30,7 @@ mod view;
 use std::time::Duration;
 
 use crate::bitrate::{Bitrate, IP_UDP};
+use crate::prefetch;
 use crate::rtcp::{TICK_MICROS, TransportFeedback};
 use crate::time::Tick;
 
@@ -96,6 +97,9 @@ const LITTLE: f64 = 0.8;
 
 /// Where no probe can be sent, a limit that has shown itself is believed for so long.
 const LIMIT_MEMORY: Duration = Duration::from_secs(30);
+
+/// Packets that one report tells of, usually.
+const ARRIVALS: usize = 8;
 
 /// Round trip until one is measured (libwebrtc `kDefaultRtt`).
 const ROUND_TRIP: Duration = Duration::from_millis(200);
@@ -235,21 +239,18 @@ impl Estimator {
         });
     }
 
-    /// Reads a little of each part (`ahead`). `seq`: of the next packet.
-    pub(crate) fn glance(&self, seq: u16) -> u64 {
-        let rates = [
-            self.rate.target(),
-            self.acked.last(),
-            self.queueing.newest(),
-            self.prober.wanted(),
-            self.loss.bound().unwrap_or(0.0),
-        ];
-        let parts = rates
-            .into_iter()
-            .fold(self.heard.0, |all, rate| all ^ rate.to_bits());
-        let is_on = self.surge.is_on() ^ self.limit.is_limited();
-        let arrival = self.arrivals.first().map_or(0, |arrival| arrival.sent.0);
-        parts ^ self.history.glance(seq) ^ u64::from(is_on) ^ self.prober.deadline().0 ^ arrival
+    /// Asks for what noting a packet needs.
+    pub(crate) fn fetch_for_sending(&self) {
+        prefetch::fetch(&self.limit);
+        prefetch::fetch(&self.prober);
+        prefetch::fetch(&self.history);
+        prefetch::fetch(&self.unheard);
+    }
+
+    /// Asks for where the next packet is noted, and those before it were. `seq`: of the next.
+    pub(crate) fn fetch_notes(&self, seq: u16) {
+        self.history.fetch(seq);
+        prefetch::fetch_at(self.arrivals.as_ptr(), ARRIVALS * size_of::<Arrival>());
     }
 
     /// Takes transport-wide feedback.

@@ -3,6 +3,7 @@
 //! Twenty bytes a packet; the payload itself is kept once, by the publication.
 
 use crate::forwarder::Rewrite;
+use crate::prefetch;
 use crate::time::Tick;
 
 /// Packets a slot remembers: more than a second of 4 Mb/s video.
@@ -120,10 +121,10 @@ impl History {
         Ok(*sent)
     }
 
-    /// Reads the place of a packet that will be sent.
-    pub(crate) fn glance(&self, seq: u64) -> u32 {
-        let place = self.sent.get(Self::place(seq).0);
-        place.map_or(0, |sent| sent.map_or(0, |sent| sent.timestamp))
+    /// Asks for the places of the next `packets` that will be sent, from `seq` on.
+    pub(crate) fn fetch(&self, seq: u64, packets: usize) {
+        let place = self.sent.get(Self::place(seq).0..).unwrap_or_default();
+        prefetch::fetch_at(place.as_ptr(), packets * size_of::<Option<Sent>>());
     }
 
     /// Forgets everything: the slot shows another source.

@@ -103,7 +103,8 @@ pub(crate) struct Leg {
     pub(crate) ufrags: Vec<String>,
     pub(crate) round_trip: Option<Duration>,
     /// What the line towards the participant carries.
-    pub(crate) estimator: Estimator,
+    /// Apart, because most of it is needed for reports only.
+    pub(crate) estimator: Box<Estimator>,
     pub(crate) heard: Tick,
     pub(crate) opened: Tick,
     pub(crate) allotment: Allotment,
@@ -204,7 +205,7 @@ impl Leg {
             answers: 0,
             ufrags: Vec::new(),
             round_trip: None,
-            estimator: Estimator::new(START),
+            estimator: Box::new(Estimator::new(START)),
             heard: now,
             opened: now,
             allotment: Allotment::default(),

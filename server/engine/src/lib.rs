@@ -8,7 +8,7 @@
 //! `poll_transmit` and `poll_event`, then sleep until `poll_timeout`. Feeding a whole batch before draining is what
 //! lets one send call carry a whole frame.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod ahead;
 mod allocate;
@@ -30,6 +30,7 @@ mod leg;
 mod negotiate;
 mod pace;
 mod padding;
+mod prefetch;
 mod publication;
 mod reception;
 mod reflect;

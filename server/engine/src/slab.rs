@@ -1,5 +1,7 @@
 //! Things kept in place under a small key that is not given out again soon.
 
+use crate::prefetch;
+
 /// Where a thing lies, and which of those that lay there it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
@@ -58,6 +60,13 @@ impl<T> Slab<T> {
         let thing = place.take()?;
         self.free.push(key.index);
         Some(thing)
+    }
+
+    /// Asks for the memory of a thing, if one is there.
+    pub(crate) fn fetch(&self, key: Key) {
+        if let Some(place) = self.places.get(key.index()) {
+            prefetch::fetch(place);
+        }
     }
 
     pub(crate) fn get(&self, key: Key) -> Option<&T> {

@@ -18,6 +18,7 @@ use crate::forwarder::{Alignment, DropReason, Forwarder, Rewrite, Verdict};
 use crate::history::History;
 use crate::layer::OVERHEAD;
 use crate::pace::Pacer;
+use crate::prefetch;
 use crate::publication::Publication;
 use crate::rtp::{Mid, PayloadType, Ssrc};
 use crate::slab::Key;
@@ -215,6 +216,13 @@ impl Slot {
             MediaKind::Audio => 48_000,
             MediaKind::Video => 90_000,
         }
+    }
+
+    /// Asks for the memory that it points to, where the next `packets` will be noted.
+    pub(crate) fn fetch_notes(&self, packets: usize) {
+        prefetch::fetch_at(self.codecs.as_ptr(), size_of_val(self.codecs.as_slice()));
+        self.history
+            .fetch(self.forwarder.highest_seq() + 1, packets);
     }
 
     /// Can its receiver take several packets of sound in one (RED)?

@@ -132,13 +132,19 @@ impl Worker {
             self.transmit(&sockets, now).await;
             let has_forwarded = self.engine.packets_out() != forwarded;
             let mut idle = u32::from(!has_forwarded);
+            let takes_reports = is_sorted && self.rest.is_time_for_reports(now);
             if is_sorted {
                 idle = 0;
-                if self.rest.is_time_for_reports(now) {
-                    // Behind the pictures, which they do not keep waiting.
-                    idle = self.receive(&sockets, Queue::Patient, now);
-                    self.transmit(&sockets, now).await;
-                }
+            }
+            // Behind the pictures, which they do not keep waiting.
+            if takes_reports {
+                idle = self.receive(&sockets, Queue::Patient, now);
+            }
+            if has_forwarded {
+                self.engine.handle_served(now);
+            }
+            if takes_reports || has_forwarded {
+                self.transmit(&sockets, now).await;
             }
             self.heed(now);
             self.renew();
@@ -225,9 +231,8 @@ impl Worker {
         let wall = (queue == Queue::Patient).then(|| SystemTime::now().duration_since(UNIX_EPOCH));
         let wall = wall.and_then(Result::ok);
         if queue == Queue::Patient {
-            for (meta, _) in self.batch.filled(count) {
-                self.engine.expect(meta.addr);
-            }
+            let senders = self.batch.filled(count).map(|(meta, _)| meta.addr);
+            self.engine.expect(senders);
         }
         for (meta, bytes) in self.batch.filled(count) {
             // What waited is taken for when it came: round trips are measured by it.

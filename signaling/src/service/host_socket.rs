@@ -21,6 +21,9 @@ use crate::token::{ComputerOwner, Token};
 /// Largest message of a host: the roster of its rooms.
 const MAX_HOST_MESSAGE: usize = 16 * 1024 * 1024;
 
+/// All of it is cleared for each frame that comes.
+const READ_BUFFER: usize = 16 * 1024;
+
 /// A write that takes longer means that nobody reads.
 const WRITE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -47,6 +50,7 @@ pub(super) async fn upgrade(
         Err(problem) => return problem.into_response(),
     };
     request
+        .read_buffer_size(READ_BUFFER)
         .max_message_size(MAX_HOST_MESSAGE)
         .max_frame_size(MAX_HOST_MESSAGE)
         .on_upgrade(move |socket| serve(service, socket, subject))

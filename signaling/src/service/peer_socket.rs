@@ -28,6 +28,9 @@ use crate::registry::ConnectionId;
 /// A write that takes longer means that nobody reads.
 const WRITE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// All of it is cleared for each frame that comes, and most are a few bytes.
+const READ_BUFFER: usize = 4 * 1024;
+
 /// Strikes older than this do not count.
 const FORGIVEN: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -56,6 +59,7 @@ pub(super) async fn upgrade(
         Err(refusal) => return Problem::from(refusal).into_response(),
     };
     request
+        .read_buffer_size(READ_BUFFER)
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
         .max_write_buffer_size(4 * MAX_MESSAGE)

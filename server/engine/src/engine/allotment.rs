@@ -47,7 +47,7 @@ impl Engine {
             let Some(&leg_key) = room.legs.get(index) else {
                 continue;
             };
-            ahead::read(&self.legs, room.legs.get(index + 1).copied());
+            ahead::for_serving(&self.legs, &room.legs, index + 1);
             if let Some(leg) = self.legs.get_mut(leg_key) {
                 if leg.bridge.is_some() {
                     room.assign_pinned(leg);

@@ -185,7 +185,7 @@ impl Engine {
         let mut leg = Leg::new(opening, tick);
         leg.bridge = Some(Box::new(Bridge::new(bridge)));
         (leg.maps_in, leg.maps_out) = bridge::extensions();
-        leg.estimator = Estimator::new(START);
+        *leg.estimator = Estimator::new(START);
         leg.estimator.expect_feedback(true);
         let key = self.legs.insert(leg);
         if let Some(room) = self.rooms.get_mut(room_key) {

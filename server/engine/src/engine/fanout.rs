@@ -87,7 +87,7 @@ impl Engine {
             self.serve_leg(room, leg, now);
             if !self.sending.is_empty() {
                 let legs = self.rooms.get(room).map(|room| room.legs.as_slice());
-                ahead::read(&self.legs, legs.and_then(|legs| legs.get(next)).copied());
+                ahead::for_serving(&self.legs, legs.unwrap_or_default(), next);
                 if !self.wanted_keyframes.is_empty() {
                     self.pass_wishes(room, now);
                 }
@@ -97,6 +97,7 @@ impl Engine {
         }
         self.pass_wishes(room, now);
         self.schedule_room(room, now);
+        self.note_served(room, now);
     }
 
     /// Goes on with what had to wait for a leg's line.

@@ -24,9 +24,13 @@ pub(super) enum Way {
 }
 
 impl Engine {
-    /// Datagrams of this sender follow in a moment: with several senders, say so of each before the first is handled.
-    pub fn expect(&self, remote: SocketAddr) {
-        ahead::read(&self.legs, self.demux.by_address(remote));
+    /// Datagrams of these senders follow in a moment. Of more than sixteen the rest is not prepared for.
+    pub fn expect(&self, remotes: impl Iterator<Item = SocketAddr>) {
+        let mut keys = [None; 16];
+        for (key, remote) in keys.iter_mut().zip(remotes) {
+            *key = self.demux.by_address(remote);
+        }
+        ahead::for_reports(&self.legs, &keys);
     }
 
     /// Takes one datagram.

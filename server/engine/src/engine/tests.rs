@@ -52,6 +52,38 @@ fn a_picture_reaches_the_other_and_nobody_else() {
 }
 
 #[test]
+fn a_room_that_was_just_served_is_looked_at_a_little_early_and_then_later() {
+    let mut meeting = Meeting::new(1);
+    let ana = meeting.join("ana", &[Source::Camera], 2);
+    let ben = meeting.join("ben", &[], 2);
+    meeting.say(ben, view(meeting.person(ben), 0, 100, 640, 360));
+    let (mut frame, ms) = (0, Duration::from_millis);
+    let left = |meeting: &Meeting| {
+        let engine = meeting.engine();
+        let due = engine.rooms.iter().next().unwrap().1.refresh_due;
+        due.since(engine.epoch.tick(meeting.now()))
+    };
+    let mut until = |meeting: &mut Meeting, span| {
+        meeting.advance(left(meeting) - span);
+        meeting.publish_frame(ana, 0, frame == 0, 3);
+        frame += 1;
+        meeting.spare_a_moment();
+        left(meeting)
+    };
+    meeting.advance(ms(150));
+    meeting.advance(left(&meeting));
+    assert_eq!(until(&mut meeting, ms(60)), ms(60), "too early");
+    assert_eq!(until(&mut meeting, ms(20)), ms(115), "at once");
+    meeting.spare_a_moment();
+    meeting.advance(ms(30));
+    assert_eq!(left(&meeting), ms(85), "its old moment passes");
+    assert_eq!(until(&mut meeting, ms(15)), ms(115), "by the next picture");
+    meeting.advance(ms(120));
+    assert_eq!(left(&meeting), ms(95), "where there is none, by itself");
+    assert_eq!(meeting.take_packets(ben).len(), 9);
+}
+
+#[test]
 fn numbers_are_continuous_over_a_change_of_layer_which_waits_for_a_keyframe() {
     let mut meeting = Meeting::new(2);
     let ana = meeting.join("ana", &[Source::Camera], 0);

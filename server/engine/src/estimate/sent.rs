@@ -6,6 +6,7 @@
 use std::num::NonZeroU8;
 use std::time::Duration;
 
+use crate::prefetch;
 use crate::time::Tick;
 
 /// Packets remembered at first, and at most: a second of 20 Mb/s in full packets.
@@ -70,15 +71,14 @@ impl History {
         place.as_mut().filter(|sent| sent.seq == seq)
     }
 
-    /// Reads the places of the next packet and of the last ones.
-    pub(super) fn glance(&self, seq: u16) -> u64 {
+    /// Asks for the places of the last packets and of the next one.
+    pub(super) fn fetch(&self, seq: u16) {
         let mask = self.ring.len().wrapping_sub(1);
-        let places = [0, 4, 8, 12, 16].map(|back| usize::from(seq.wrapping_sub(back)) & mask);
-        let sent = |place: usize| self.ring.get(place).copied().flatten();
-        places
-            .into_iter()
-            .filter_map(sent)
-            .fold(0, |all, sent| all ^ sent.at.0)
+        for back in [0, 4, 8, 12, 16] {
+            if let Some(place) = self.ring.get(usize::from(seq.wrapping_sub(back)) & mask) {
+                prefetch::fetch(place);
+            }
+        }
     }
 
     fn place(&mut self, seq: u16) -> Option<&mut Option<Sent>> {

@@ -41,8 +41,10 @@ const BUSY: Duration = Duration::from_secs(3);
 /// Once the handshakes are over, timers run only for what is not acknowledged: here so long at most (RFC 9260 section 6.2), there rtc tells.
 /// A report a second would keep rtc awake for ever otherwise.
 const ACKNOWLEDGED: Duration = Duration::from_millis(300);
-/// rtc asks to be woken five times a second even where nothing can happen; this is often enough then.
+/// rtc asks to be woken five times a second even where nothing can happen. This is often enough for keepalives, and where there are none (ICE-lite),
+/// for noticing that nobody was heard.
 const IDLE_WAKE: Duration = Duration::from_secs(1);
+const IDLE_WAKE_LITE: Duration = Duration::from_secs(5);
 
 mod caller;
 mod check;
@@ -80,6 +82,7 @@ pub struct Transport {
     /// Until then rtc is woken whenever it wants; after that it has nothing to repeat or to acknowledge.
     busy_until: Instant,
     woken: Instant,
+    idle_wake: Duration,
     is_dirty: bool,
     events: VecDeque<TransportEvent>,
     outgoing: VecDeque<Outgoing>,
@@ -133,6 +136,10 @@ impl Transport {
             now,
             busy_until: now + BUSY,
             woken: now,
+            idle_wake: match config.is_lite {
+                true => IDLE_WAKE_LITE,
+                false => IDLE_WAKE,
+            },
             is_dirty: true,
             events: VecDeque::new(),
             outgoing: VecDeque::new(),
@@ -324,7 +331,7 @@ impl Transport {
         let is_busy = self.is_busy();
         let deadline = match self.state {
             State::Handshaking { deadline } => deadline,
-            State::Connected { .. } if !is_busy => return Some(self.woken + IDLE_WAKE),
+            State::Connected { .. } if !is_busy => return Some(self.woken + self.idle_wake),
             State::Connected { .. } => None,
             State::Ended => return None,
         };

@@ -243,3 +243,52 @@ fn what_had_nothing_to_send_is_asked_again_once_something_was_done_with_it() {
     held.send(CHANNEL, "{}", pair.now).unwrap();
     assert!(held.poll_transmit().is_some(), "the message");
 }
+
+#[test]
+fn what_had_nothing_to_tell_is_asked_again_once_something_was_done_with_it() {
+    let pair = Pair::connected();
+    let (now, [host, guest]) = (pair.now, pair.addresses);
+    let [answering, mut calling] = pair.ends;
+    let mut held = Held::new(answering);
+    while held.poll_event().is_some() {}
+    while held.poll_transmit().is_some() {}
+    let due = held.poll_timeout();
+    assert!(held.is_remembered() && due.is_some_and(|due| due > now));
+    assert!(held.poll_event().is_none() && held.poll_transmit().is_none());
+    assert!(held.is_remembered(), "asking changes nothing");
+    calling.send(CHANNEL, "hear this", now).unwrap();
+    let datagram = calling.poll_transmit().expect("the message");
+    held.handle_datagram(now, host, guest, &datagram.bytes);
+    assert!(!held.is_remembered());
+    let told = held.poll_event();
+    assert!(
+        matches!(&told, Some(TransportEvent::Message { bytes, .. }) if bytes[..] == *b"hear this"),
+        "{told:?}"
+    );
+    while held.poll_event().is_some() {}
+    while held.poll_transmit().is_some() {}
+    let sooner = held.poll_timeout();
+    assert!(sooner < due, "{sooner:?}: what came has to be acknowledged");
+}
+
+#[test]
+fn a_host_is_hardly_woken_for_a_connection_on_which_nothing_is_said_and_notices_its_end() {
+    let mut pair = Pair::connected();
+    pair.run(Duration::from_secs(5));
+    pair.wakes = 0;
+    pair.run(Duration::from_secs(60));
+    assert!(pair.wakes <= 13, "{} in a minute", pair.wakes);
+    let (mut now, [mut host, _]) = (pair.now, pair.ends);
+    let failed = (0..45_u32).find(|_| {
+        now += Duration::from_secs(1);
+        if host.poll_timeout().is_some_and(|due| due <= now) {
+            host.handle_timeout(now);
+        }
+        std::iter::from_fn(|| host.poll_event())
+            .any(|event| matches!(event, TransportEvent::Failed(Failure::Ice)))
+    });
+    assert!(
+        failed.is_some_and(|second| (25..42).contains(&second)),
+        "{failed:?}: thirty seconds, and those until it is woken"
+    );
+}

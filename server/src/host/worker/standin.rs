@@ -89,8 +89,8 @@ impl Engine {
         Routed::Here
     }
 
-    pub(crate) fn expect(&self, remote: SocketAddr) {
-        self.expected.borrow_mut().insert(remote);
+    pub(crate) fn expect(&self, remotes: impl Iterator<Item = SocketAddr>) {
+        self.expected.borrow_mut().extend(remotes);
     }
 
     pub(crate) fn handle_command(&mut self, command: HostCommand, _now: Instant) {
@@ -115,6 +115,8 @@ impl Engine {
             self.reply(remote, b"now".to_vec(), None);
         }
     }
+
+    pub(crate) fn handle_served(&mut self, _now: Instant) {}
 
     pub(crate) fn poll_transmit(&mut self, buf: &mut Vec<u8>, _now: Instant) -> Option<Transmit> {
         let (transmit, bytes) = self.outgoing.pop()?;
