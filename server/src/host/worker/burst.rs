@@ -9,8 +9,8 @@ use baton_engine::Transmit;
 
 use super::Engine;
 
-/// Calls in one go. Pictures of this many subscribers, about 6 kB each, fit into the second-level cache.
-const CALLS: usize = 64;
+/// Calls in one go. The pictures of so many subscribers, about 6 kB each, are still in the cache when the next so many are sealed in their place.
+const CALLS: usize = 16;
 
 /// Room for the largest, and something that is no power of two: buffers 64 kB apart would all want the same few places of the cache.
 const LARGEST_TRANSMIT: usize = 72 * 1024;
