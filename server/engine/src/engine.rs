@@ -288,7 +288,6 @@ impl Engine {
             return;
         };
         if room.refresh_due <= now {
-            self.served.retain(|served| *served != key);
             self.refresh_room(key, now);
         }
         let Some(room) = self.rooms.get_mut(key) else {
