@@ -35,8 +35,13 @@ const CACHE_AGE: Duration = Duration::from_millis(500);
 /// A slot that already shows something accepts no older keyframe: its timestamps would step back.
 const SWITCH_AGE: Duration = Duration::from_millis(60);
 
-/// A layer is over when another one of its track was heard so much later.
+/// A layer is over when another one of its track was heard so much later, whatever its pictures come at.
 pub(crate) const LAYER_LOST: Duration = Duration::from_millis(500);
+
+/// So many of its pictures in a row are not left out by chance: browsers drop their largest layer when their line gets worse, and everybody
+/// waits for the next. Not before so long: encoders leave out some.
+const MISSED_PICTURES: f64 = 5.0;
+const LEAST_LOST: Duration = Duration::from_millis(200);
 
 /// A still picture of a screen is sent again this often at least.
 const SELDOM: Duration = Duration::from_millis(2500);
@@ -99,6 +104,8 @@ pub(crate) struct Layer {
     last_packet: Option<Tick>,
     /// Highest timestamp so far.
     newest: Option<u32>,
+    /// After so long without a packet it is over.
+    lost_after: Duration,
     /// When it last began to send again after a silence.
     revived: Option<Tick>,
     clock: Option<SenderClock>,
@@ -134,6 +141,7 @@ impl Layer {
             deaf_until: Tick(0),
             last_packet: None,
             newest: None,
+            lost_after: LAYER_LOST,
             revived: None,
             clock: None,
             is_video,
@@ -303,7 +311,7 @@ impl Layer {
     pub(crate) fn note_return(&mut self, now: Tick) {
         if self
             .last_packet
-            .is_some_and(|last| now.since(last) >= LAYER_LOST)
+            .is_some_and(|last| now.since(last) >= self.lost_after)
         {
             // One that was switched off and asked back did not stutter.
             self.revived = (!self.demand.is_returning(now)).then_some(now);
@@ -314,7 +322,7 @@ impl Layer {
     pub(crate) fn is_live(&self, now: Tick) -> bool {
         let is_sent = self
             .last_packet
-            .is_some_and(|last| now.since(last) < LAYER_LOST);
+            .is_some_and(|last| now.since(last) < self.lost_after);
         is_sent
             && self
                 .revived
@@ -326,6 +334,9 @@ impl Layer {
         let is_recent = |last: Tick| now.since(last) < SELDOM;
         let is_sent = self.demand.is_on() && self.last_packet.is_some_and(is_recent);
         self.meter.refresh(is_sent, now);
+        let frequency = self.meter.frequency_up_to(u8::MAX);
+        let missed = MISSED_PICTURES / frequency.max(1.0);
+        self.lost_after = Duration::from_secs_f64(missed).clamp(LEAST_LOST, LAYER_LOST);
     }
 
     /// The sender's clock, to line up layers of one source.

@@ -388,3 +388,40 @@ fn a_layer_that_stutters_is_not_chased() {
     let switches = meeting.stats().switches;
     assert!(switches <= 4, "{switches} switches within 20 s");
 }
+
+/// Ana's large layer sends at this many pictures a second and then stops, while her small one goes on. For how long does Ben see nothing,
+/// and how often did he change layers in all?
+fn hole_where_the_large_layer_stops(fps: u32) -> (Duration, u64) {
+    let mut meeting = Meeting::new(10);
+    let ana = meeting.join("ana", &[Source::Camera], 0);
+    let ben = meeting.join("ben", &[], 1);
+    meeting.say(ben, view(meeting.person(ben), 0, 100, 1280, 720));
+    let picture = Duration::from_secs(1) / fps;
+    for frame in 0..4 * fps {
+        meeting.publish_frame(ana, 0, frame == 0, 1);
+        meeting.publish_frame(ana, 2, frame == 0, 3);
+        meeting.advance(picture);
+    }
+    meeting.take_packets(ben);
+    let before = meeting.stats().switches;
+    for missed in 1..=fps {
+        meeting.publish_frame(ana, 0, true, 1);
+        meeting.advance(picture);
+        if !meeting.take_packets(ben).is_empty() {
+            return (picture * missed, meeting.stats().switches - before);
+        }
+    }
+    panic!("Ben sees nothing any more");
+}
+
+#[test]
+fn a_layer_that_ends_is_left_as_soon_as_some_pictures_of_it_are_missing() {
+    let ms = Duration::from_millis;
+    let (hole, switches) = hole_where_the_large_layer_stops(30);
+    assert!(hole > ms(180) && hole < ms(280), "{hole:?}");
+    assert_eq!(switches, 1);
+    let (hole, _) = hole_where_the_large_layer_stops(15);
+    assert!(hole > ms(330) && hole < ms(450), "{hole:?}");
+    let (hole, _) = hole_where_the_large_layer_stops(5);
+    assert!(hole >= ms(500) && hole < ms(900), "{hole:?}");
+}
