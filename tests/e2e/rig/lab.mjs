@@ -9,6 +9,7 @@ import { Line } from './line.mjs';
 import { Person } from './person.mjs';
 
 const LARGE = { width: 1280, height: 800 };
+const SMALL = { width: 900, height: 600 };
 
 export class Lab {
   #browsers = new Map();
@@ -60,9 +61,12 @@ export class Lab {
     return `story-${process.pid}-${this.#rooms}`;
   }
 
-  /** Somebody opens the invite and is in the call without a click. */
-  async join(name, browser, url, room, { viewport = LARGE, query = {} } = {}) {
-    const words = new URLSearchParams({ name, ...query });
+  /**
+   * Somebody opens the invite and is in the call without a click. `small`: in a small window, with a small camera; two processors have no
+   * time for two browsers that encode and show more.
+   */
+  async join(name, browser, url, room, { small = false, viewport = small ? SMALL : LARGE, query = {} } = {}) {
+    const words = new URLSearchParams({ name, ...(small ? { quality: 'low' } : {}), ...query });
     return this.open(name, browser, `${url}/r/${room}?${words}&join`, { viewport });
   }
 

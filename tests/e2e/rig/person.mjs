@@ -115,8 +115,11 @@ export function changes(before, after) {
   return { videos, audios };
 }
 
-/** Lets the call run and fails if anybody's picture froze or was slow meanwhile. Returns what each saw. */
-export async function nobodyFreezes(people, ms, { fps = 20, during = async () => {} } = {}) {
+/**
+ * Lets the call run and fails if anybody's picture froze or was slow meanwhile. `frozen`: milliseconds for which a picture may stand still in
+ * all. Returns what each saw.
+ */
+export async function nobodyFreezes(people, ms, { fps = 20, frozen = 0, during = async () => {} } = {}) {
   const before = await Promise.all(people.map((person) => person.report()));
   const started = Date.now();
   await during();
@@ -124,7 +127,7 @@ export async function nobodyFreezes(people, ms, { fps = 20, during = async () =>
   const seconds = (Date.now() - started) / 1000;
   const seen = await Promise.all(people.map(async (person, index) => ({ name: person.name, ...changes(before[index], await person.report()) })));
   const complaints = seen.flatMap(({ name, videos }) => videos.flatMap((video) => [
-    ...(video.freezes > 0 ? [`${name} saw ${video.freezes} freezes (${video.frozenMs} ms) of p${video.participant}'s ${video.source}`] : []),
+    ...(video.freezes > 0 && video.frozenMs > frozen ? [`${name} saw ${video.freezes} freezes (${video.frozenMs} ms) of p${video.participant}'s ${video.source}`] : []),
     ...(video.source === 'camera' && video.frames / seconds < fps ? [`${name} saw p${video.participant} at ${(video.frames / seconds).toFixed(1)} fps`] : []),
   ]));
   const blind = seen.filter(({ videos }) => videos.length === 0).map(({ name }) => `${name} saw nobody`);

@@ -6,34 +6,51 @@ import { nobodyFreezes } from '../rig/person.mjs';
 import { WATCH_MS, story } from '../rig/story.mjs';
 import { until } from '../rig/wait.mjs';
 
-const SMALL = { viewport: { width: 900, height: 600 }, query: { quality: 'low' } };
 
-story('two people in different browsers meet within two seconds and nothing freezes', async (lab) => {
+/** Ana in Chromium and Ben in Firefox join one after the other; both are connected. */
+async function meet(lab, how) {
   const { url } = await lab.baton();
   const room = lab.room();
-  const ana = await lab.join('Ana', 'chromium', url, room);
-  await ana.until('is connected', 5000, (report) => report.connection.state === 'connected');
-  const ben = await lab.join('Ben', 'firefox', url, room);
-  await ben.until('is connected', 5000, (report) => report.connection.state === 'connected');
+  const people = [];
+  for (const [name, browser] of [['Ana', 'chromium'], ['Ben', 'firefox']]) {
+    const person = await lab.join(name, browser, url, room, how);
+    await person.until('is connected', 5000, (report) => report.connection.state === 'connected');
+    people.push(person);
+  }
   lab.note('both are connected');
+  return { people, room };
+}
+
+/** From now on, within two seconds. */
+async function seeAndHear(lab, [ana, ben]) {
   await Promise.all([ana.sees(ben), ben.sees(ana), ana.hears(ben), ben.hears(ana)]);
   lab.note('they see and hear each other');
+}
 
-  const seen = await nobodyFreezes([ana, ben], WATCH_MS);
-  for (const { name, audios } of seen) {
-    assert(audios.some(({ packets }) => packets > WATCH_MS / 100), `${name} heard nothing: ${JSON.stringify(audios)}`);
-  }
-  const [report] = [await ana.report()];
+story('two people in different browsers see and hear each other within two seconds', async (lab) => {
+  const { people, room } = await meet(lab, {});
+  await seeAndHear(lab, people);
+  const report = await people[0].report();
   assert.equal(report.host.kind, 'central');
   assert.equal(report.room, room);
   assert.ok(report.epoch >= 1);
+});
+
+// On two slow processors no time is left over for cameras and windows of full size in two browsers: those are watched where there is more.
+story('two people in different browsers talk and nothing freezes', async (lab) => {
+  const { people } = await meet(lab, { small: WATCH_MS < 60_000 });
+  await seeAndHear(lab, people);
+  const seen = await nobodyFreezes(people, WATCH_MS);
+  for (const { name, audios } of seen) {
+    assert(audios.some(({ packets }) => packets > WATCH_MS / 100), `${name} heard nothing: ${JSON.stringify(audios)}`);
+  }
 });
 
 story('media of both browsers is sealed with AES-GCM', async (lab) => {
   const { url } = await lab.baton();
   const room = lab.room();
   for (const [name, browser] of [['Ana', 'chromium'], ['Ben', 'firefox']]) {
-    const person = await lab.join(name, browser, url, room, SMALL);
+    const person = await lab.join(name, browser, url, room, { small: true });
     const { connection } = await person.until('is connected', 5000, (report) => report.connection.state === 'connected' && report.connection.srtpProfile);
     assert.match(connection.srtpProfile, /GCM/, `${browser}: ${connection.srtpProfile}`);
   }
@@ -42,8 +59,8 @@ story('media of both browsers is sealed with AES-GCM', async (lab) => {
 story('a shared screen appears within two seconds and goes when sharing ends', async (lab) => {
   const { url } = await lab.baton();
   const room = lab.room();
-  const ana = await lab.join('Ana', 'chromium', url, room, SMALL);
-  const ben = await lab.join('Ben', 'firefox', url, room, SMALL);
+  const ana = await lab.join('Ana', 'chromium', url, room, { small: true });
+  const ben = await lab.join('Ben', 'firefox', url, room, { small: true });
   await ben.sees(ana, { within: 8000, fps: 1 });
   await ana.click('Share screen');
   await ben.sees(ana, { source: 'screen', fps: 0 });
@@ -55,14 +72,14 @@ story('a shared screen appears within two seconds and goes when sharing ends', a
 story('a third and a fourth come and go without a freeze for the others', async (lab) => {
   const { url } = await lab.baton();
   const room = lab.room();
-  const ana = await lab.join('Ana', 'chromium', url, room, SMALL);
-  const ben = await lab.join('Ben', 'firefox', url, room, SMALL);
+  const ana = await lab.join('Ana', 'chromium', url, room, { small: true });
+  const ben = await lab.join('Ben', 'firefox', url, room, { small: true });
   await Promise.all([ana.sees(ben, { within: 8000 }), ben.sees(ana, { within: 8000 })]);
   await nobodyFreezes([ana, ben], WATCH_MS, {
     fps: 12, // four tabs that encode and decode on two cores
     during: async () => {
-      const cleo = await lab.join('Cleo', 'unhurried chromium', url, room, SMALL);
-      const dan = await lab.join('Dan', 'unhurried chromium', url, room, SMALL);
+      const cleo = await lab.join('Cleo', 'unhurried chromium', url, room, { small: true });
+      const dan = await lab.join('Dan', 'unhurried chromium', url, room, { small: true });
       await Promise.all([ana.sees(cleo, { within: 8000, fps: 5 }), ben.sees(dan, { within: 8000, fps: 5 })]);
       lab.note('all four see each other');
       await cleo.click('Leave call');
@@ -90,8 +107,8 @@ function hasFallenSilent(participant) {
 story('a camera turned off and a microphone muted fall silent everywhere at once', async (lab) => {
   const { url } = await lab.baton();
   const room = lab.room();
-  const ana = await lab.join('Ana', 'chromium', url, room, SMALL);
-  const ben = await lab.join('Ben', 'chromium', url, room, SMALL);
+  const ana = await lab.join('Ana', 'chromium', url, room, { small: true });
+  const ben = await lab.join('Ben', 'chromium', url, room, { small: true });
   await Promise.all([ben.sees(ana, { within: 8000 }), ben.hears(ana, { within: 8000 })]);
   const { me } = await ana.report();
   await ana.click('Turn off camera');
@@ -105,7 +122,7 @@ story('a camera turned off and a microphone muted fall silent everywhere at once
 story('the plain page is a working call with the other one', async (lab) => {
   const { url } = await lab.baton();
   const room = lab.room();
-  const ana = await lab.join('Ana', 'chromium', url, room, SMALL);
+  const ana = await lab.join('Ana', 'chromium', url, room, { small: true });
   const ben = await lab.open('Ben', 'firefox', `${url}/minimal?room=${room}&name=Ben&join`);
   await ana.until('sees Ben', 8000, (report) => report.videos.some(({ fps }) => fps > 10));
   const moving = () => ben.evaluate(() => [...document.querySelectorAll('video')].filter((video) => video.videoWidth > 0 && video.currentTime > 1).length);

@@ -5,14 +5,13 @@ import assert from 'node:assert/strict';
 import { nobodyFreezes } from '../rig/person.mjs';
 import { WATCH_MS, story } from '../rig/story.mjs';
 
-const VIEW = { viewport: { width: 900, height: 600 }, query: { quality: 'low' } };
 
 for (const [codec, browsers] of [['vp9', ['chromium', 'firefox']], ['av1', ['chromium', 'firefox']], ['h264', ['chromium', 'chromium']]]) {
   story(`two people see each other with ${codec.toUpperCase()}`, async (lab) => {
     const { url } = await lab.baton();
     const room = lab.room();
-    const ana = await lab.join('Ana', browsers[0], url, room, { ...VIEW, query: { codec } });
-    const ben = await lab.join('Ben', browsers[1], url, room, { ...VIEW, query: { codec } });
+    const ana = await lab.join('Ana', browsers[0], url, room, { small: true, query: { codec } });
+    const ben = await lab.join('Ben', browsers[1], url, room, { small: true, query: { codec } });
     await Promise.all([ana.sees(ben, { within: 8000 }), ben.sees(ana, { within: 8000 })]);
     for (const person of [ana, ben]) {
       const report = await person.report();

@@ -9,15 +9,24 @@ import { watchFor } from '../rig/wait.mjs';
 const LARGE = { width: 1280, height: 800 };
 const SMALL = { width: 320, height: 480 };
 
+/**
+ * Ana's camera is shown to Ben in a large window. He sends no picture and she has a small window, so two processors have time for hers; and he
+ * is in a browser of his own: a window that changes its size holds up every camera of its browser.
+ */
+async function showLarge(lab) {
+  const { url } = await lab.baton();
+  const room = lab.room();
+  const ana = await lab.join('Ana', 'chromium', url, room, { viewport: SMALL });
+  const ben = await lab.join('Ben', 'another chromium', url, room, { viewport: LARGE });
+  await ben.click('Turn off camera');
+  const large = await ben.until('gets the largest layer', 10_000, (report) => camera(report)?.width >= 1200);
+  return { ana, ben, large };
+}
+
 const camera = (report) => report.videos.find(({ source }) => source === 'camera');
 
 story('a tile that shrinks changes to a smaller layer within a second and back, without a freeze', async (lab) => {
-  const { url } = await lab.baton();
-  const room = lab.room();
-  const ana = await lab.join('Ana', 'chromium', url, room);
-  // In a browser of his own: a window that changes its size holds up every camera of its browser, Ana's too.
-  const ben = await lab.join('Ben', 'another chromium', url, room, { viewport: LARGE });
-  const large = await ben.until('gets the largest layer', 10_000, (report) => camera(report)?.width >= 1200);
+  const { ana, ben, large } = await showLarge(lab);
   await nobodyFreezes([ben], 6000, {
     fps: 15,
     during: async () => {
@@ -32,11 +41,7 @@ story('a tile that shrinks changes to a smaller layer within a second and back, 
 });
 
 story('a camera encodes only what somebody watches, and the rest within a second of being wanted', async (lab) => {
-  const { url } = await lab.baton();
-  const room = lab.room();
-  const ana = await lab.join('Ana', 'chromium', url, room);
-  const ben = await lab.join('Ben', 'another chromium', url, room, { viewport: LARGE });
-  await ben.until('gets the largest layer', 10_000, (report) => camera(report)?.width >= 1200);
+  const { ana, ben } = await showLarge(lab);
   const upload = ({ published }) => published.find(({ source }) => source === 'camera').layers.reduce((sum, { bitrate }) => sum + bitrate, 0);
   await ana.report(); // rates count from one reading to the next
   await watchFor(3000);

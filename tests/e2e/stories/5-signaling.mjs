@@ -7,14 +7,13 @@ import { nobodyFreezes } from '../rig/person.mjs';
 import { story } from '../rig/story.mjs';
 import { watchFor } from '../rig/wait.mjs';
 
-const VIEW = { viewport: { width: 900, height: 600 }, query: { quality: 'low' } };
 
 story('a lost WebSocket is resumed without a freeze and under the same number', async (lab) => {
   const baton = await lab.baton();
   const door = await lab.door(baton.port('http'));
   const room = lab.room();
-  const ana = await lab.join('Ana', 'chromium', door.url, room, VIEW);
-  const ben = await lab.join('Ben', 'firefox', door.url, room, VIEW);
+  const ana = await lab.join('Ana', 'chromium', door.url, room, { small: true });
+  const ben = await lab.join('Ben', 'firefox', door.url, room, { small: true });
   await Promise.all([ana.sees(ben, { within: 8000 }), ben.sees(ana, { within: 8000 })]);
   const before = await Promise.all([ana.report(), ben.report()]);
   await nobodyFreezes([ana, ben], 12_000, {
@@ -26,7 +25,7 @@ story('a lost WebSocket is resumed without a freeze and under the same number', 
   });
   const after = await Promise.all([ana.report(), ben.report()]);
   assert.deepEqual(after.map(({ me }) => me), before.map(({ me }) => me));
-  const cleo = await lab.join('Cleo', 'chromium', door.url, room, VIEW);
+  const cleo = await lab.join('Cleo', 'chromium', door.url, room, { small: true });
   await Promise.all([ana.sees(cleo, { within: 8000, fps: 5 }), ben.sees(cleo, { within: 8000, fps: 5 })]);
 });
 
@@ -36,7 +35,7 @@ story('signaling restarted as a process of its own finds its calls running', asy
   const port = first.port('http');
   await lab.baton(['host', '--signaling', `http://127.0.0.1:${port}`], { BATON_SECRET });
   const room = lab.room();
-  const invited = () => ({ ...VIEW, query: { token: Baton.invitation(BATON_SECRET, room) } });
+  const invited = () => ({ small: true, query: { token: Baton.invitation(BATON_SECRET, room) } });
   const ana = await lab.join('Ana', 'chromium', first.url, room, invited());
   const ben = await lab.join('Ben', 'firefox', first.url, room, invited());
   await Promise.all([ana.sees(ben, { within: 8000 }), ben.sees(ana, { within: 8000 })]);

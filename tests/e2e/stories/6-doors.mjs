@@ -5,12 +5,11 @@ import assert from 'node:assert/strict';
 import { startPeer } from '../rig/peer.mjs';
 import { story } from '../rig/story.mjs';
 
-const VIEW = { viewport: { width: 900, height: 600 }, query: { quality: 'low' } };
 
 story('what GStreamer publishes by WHIP is seen in a browser', async (lab) => {
   const { url } = await lab.baton();
   const room = lab.room();
-  const ana = await lab.join('Ana', 'chromium', url, room, VIEW);
+  const ana = await lab.join('Ana', 'chromium', url, room, { small: true });
   await ana.until('is connected', 5000, (report) => report.connection.state === 'connected');
   const camera = startPeer(lab, 'gstreamer', 'whip_gstreamer.py', [`${url}/whip/${room}`]);
   await ana.until('sees the camera', 8000, (report) => report.videos.some(({ framesDecoded, fps }) => framesDecoded > 30 && fps > 15));
@@ -22,7 +21,7 @@ story('what GStreamer publishes by WHIP is seen in a browser', async (lab) => {
 story('a peer that only has AES_CM sees a browser by WHEP', async (lab) => {
   const baton = await lab.baton();
   const room = lab.room();
-  const ana = await lab.join('Ana', 'chromium', baton.url, room, VIEW);
+  const ana = await lab.join('Ana', 'chromium', baton.url, room, { small: true });
   await ana.until('publishes', 8000, (report) => report.published.some(({ layers }) => layers.some(({ fps }) => fps > 10)));
   const watcher = startPeer(lab, 'aiortc', 'whep_aiortc.py', [`${baton.url}/whep/${room}`, '5']);
   const said = await watcher.result();

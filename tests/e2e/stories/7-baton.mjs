@@ -8,7 +8,6 @@ import { story } from '../rig/story.mjs';
 import { until, watchFor } from '../rig/wait.mjs';
 
 const SECRET = 'a secret of one signaling service and several hosts';
-const VIEW = { viewport: { width: 900, height: 600 }, query: { quality: 'low' } };
 /** Longest gap beyond the same picture's own before, on two processors that encode everything twice meanwhile. Milliseconds. */
 const MOST_HITCH = 1000;
 const USUAL_HITCH = 250;
@@ -24,7 +23,7 @@ async function meet(lab) {
   const numbers = [await first.hostNumber()];
   const room = lab.room();
   const enter = (name, browser, words = []) =>
-    lab.join(name, browser, signaling.url, room, { ...VIEW, query: { ...VIEW.query, token: Baton.invitation(SECRET, room, words) } });
+    lab.join(name, browser, signaling.url, room, { small: true, query: { token: Baton.invitation(SECRET, room, words) } });
   const ana = await enter('Ana', 'chromium', ['--moderator']);
   const ben = await enter('Ben', 'firefox');
   await meetAgain([ana, ben], 8000);
@@ -103,7 +102,7 @@ story('a move is given up when the new host dies in the middle of it, and the ca
 story("somebody's computer carries the call, dies, and the server takes over at once", async (lab) => {
   const baton = await lab.baton();
   const room = lab.room();
-  const people = [await lab.join('Ana', 'chromium', baton.url, room, VIEW), await lab.join('Ben', 'firefox', baton.url, room, VIEW)];
+  const people = [await lab.join('Ana', 'chromium', baton.url, room, { small: true }), await lab.join('Ben', 'firefox', baton.url, room, { small: true })];
   const [ana] = people;
   await meetAgain(people, 8000);
   const { host: server } = await ana.report();

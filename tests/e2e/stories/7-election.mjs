@@ -10,7 +10,6 @@ import { guest } from '../rig/line.mjs';
 import { Skip, story } from '../rig/story.mjs';
 import { until, watchFor } from '../rig/wait.mjs';
 
-const VIEW = { viewport: { width: 900, height: 600 }, query: { quality: 'low' } };
 
 const candidate = (person) => person.evaluate(() => window.baton.call.state.hosting?.candidates[0] ?? null);
 
@@ -19,7 +18,7 @@ story('a call moves by itself to the computer that is fit, and the server forwar
   const room = lab.room();
   const people = [];
   for (const [name, browser] of [['Ana', 'chromium'], ['Ben', 'chromium'], ['Cleo', 'firefox']]) {
-    people.push(await lab.join(name, browser, baton.url, room, VIEW));
+    people.push(await lab.join(name, browser, baton.url, room, { small: true }));
   }
   await Promise.all(people.map((person, index) => person.sees(people[(index + 1) % 3], { within: 10_000, fps: 5 })));
   await movesByItself(lab, baton, people, `${baton.url}/r/${room}`);
@@ -83,7 +82,7 @@ story('a computer whose line breaks in hands the call back before anybody waits 
   const token = () => Baton.invitation(secret, room, ['--moderator']);
   const people = [];
   for (const [name, browser] of [['Ana', 'chromium'], ['Ben', 'chromium'], ['Cleo', 'chromium']]) {
-    people.push(await lab.join(name, browser, baton.url, room, { ...VIEW, query: { ...VIEW.query, token: token() } }));
+    people.push(await lab.join(name, browser, baton.url, room, { small: true, query: { token: token() } }));
   }
   const [ana] = people;
   await Promise.all(people.map((person, index) => person.sees(people[(index + 1) % 3], { within: 10_000, fps: 5 })));

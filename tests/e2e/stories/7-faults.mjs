@@ -11,7 +11,6 @@ import { until, watchFor } from '../rig/wait.mjs';
 import { TooLate } from '../rig/witness.mjs';
 
 const SECRET = 'a secret of the stories, long enough';
-const VIEW = { viewport: { width: 900, height: 600 }, query: { quality: 'low' } };
 /** Longest time without a picture after a fault, on two processors that do everything. Milliseconds. */
 const HOLE = 1000;
 /** Long packets that a computer may send in three seconds when it is there again, to reach the server: one voice alone would be 150. */
@@ -29,7 +28,7 @@ async function meet(lab, baton, host, { browsers = ['chromium', 'chromium'], spa
   const token = () => Baton.invitation(SECRET, room, ['--moderator']);
   const people = [];
   for (const [index, name] of ['Ana', 'Ben'].entries()) {
-    people.push(await lab.join(name, browsers[index], baton.url, room, { ...VIEW, query: { ...VIEW.query, token: token() } }));
+    people.push(await lab.join(name, browsers[index], baton.url, room, { small: true, query: { token: token() } }));
   }
   await all(people, 10_000);
   const [ana] = people;
@@ -126,7 +125,7 @@ story('signaling dies while a computer carries the call: the call goes on, and a
   });
   const isWhole = (report) => report.host.id === host.id && report.epoch === epoch && report.standby?.id === server.id;
   for (const person of people) await person.until("is at Dan's computer still, in the same term", 10_000, isWhole);
-  const dora = await lab.join('Dora', 'chromium', second.url, room, { ...VIEW, query: { ...VIEW.query, token: token() } });
+  const dora = await lab.join('Dora', 'chromium', second.url, room, { small: true, query: { token: token() } });
   await all([...people, dora], 15_000);
   await dora.until("is at Dan's computer too", 10_000, isWhole);
   await computer.stop('SIGKILL'); // it would look for somebody to hand the call to

@@ -7,7 +7,6 @@ import { startPeer } from '../rig/peer.mjs';
 import { story } from '../rig/story.mjs';
 import { until } from '../rig/wait.mjs';
 
-const VIEW = { viewport: { width: 900, height: 600 }, query: { quality: 'low' } };
 /** Three browsers encode everything twice while a call moves, on two processors. */
 const FPS = 20;
 const WITHIN = 20_000;
@@ -16,7 +15,7 @@ async function meet(lab, browsers) {
   const baton = await lab.baton();
   const room = lab.room();
   const people = [];
-  for (const [name, browser] of browsers) people.push(await lab.join(name, browser, baton.url, room, VIEW));
+  for (const [name, browser] of browsers) people.push(await lab.join(name, browser, baton.url, room, { small: true }));
   const computer = Computer.offer(lab, `${baton.url}/r/${room}`, 'Ana');
   const [ana] = people;
   await until("Ana's computer is offered", 10_000, () => ana.evaluate(() => window.baton.call.state.hosting?.candidates.length > 0));
