@@ -6,7 +6,6 @@ import { nobodyFreezes } from '../rig/person.mjs';
 import { WATCH_MS, story } from '../rig/story.mjs';
 import { until } from '../rig/wait.mjs';
 
-
 /** Ana in Chromium and Ben in Firefox join one after the other; both are connected. */
 async function meet(lab, how) {
   const { url } = await lab.baton();

@@ -5,7 +5,6 @@ import assert from 'node:assert/strict';
 import { nobodyFreezes } from '../rig/person.mjs';
 import { WATCH_MS, story } from '../rig/story.mjs';
 
-
 for (const [codec, browsers] of [['vp9', ['chromium', 'firefox']], ['av1', ['chromium', 'firefox']], ['h264', ['chromium', 'chromium']]]) {
   story(`two people see each other with ${codec.toUpperCase()}`, async (lab) => {
     const { url } = await lab.baton();

@@ -7,7 +7,6 @@ import { nobodyFreezes } from '../rig/person.mjs';
 import { story } from '../rig/story.mjs';
 import { watchFor } from '../rig/wait.mjs';
 
-
 story('a lost WebSocket is resumed without a freeze and under the same number', async (lab) => {
   const baton = await lab.baton();
   const door = await lab.door(baton.port('http'));

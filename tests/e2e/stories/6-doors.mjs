@@ -5,7 +5,6 @@ import assert from 'node:assert/strict';
 import { startPeer } from '../rig/peer.mjs';
 import { story } from '../rig/story.mjs';
 
-
 story('what GStreamer publishes by WHIP is seen in a browser', async (lab) => {
   const { url } = await lab.baton();
   const room = lab.room();
